@@ -1,0 +1,63 @@
+"""cnncalc: the shapes, costs and receptive fields of a convolutional network from one YAML file.
+
+    network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
+    summary = cnncalc.analyze(network)      # a Summary: prints as a table
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnncalc.analysis import LayerSummary, ReceptiveField, Summary, Totals
+    from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
+    from cnncalc.loading import analyze, load
+    from cnncalc.render import render
+    from cnncalc.spec import Architecture
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Architecture": "spec",
+    "CnncalcError": "errors",
+    "LayerSummary": "analysis",
+    "OutputError": "errors",
+    "ReceptiveField": "analysis",
+    "SpecError": "errors",
+    "Summary": "analysis",
+    "Totals": "analysis",
+    "UsageError": "errors",
+    "analyze": "loading",
+    "load": "loading",
+    "render": "render",
+}
+
+__all__ = [
+    "Architecture",
+    "CnncalcError",
+    "LayerSummary",
+    "OutputError",
+    "ReceptiveField",
+    "SpecError",
+    "Summary",
+    "Totals",
+    "UsageError",
+    "__version__",
+    "analyze",
+    "load",
+    "render",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are loaded on first use, so that `import cnncalc` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

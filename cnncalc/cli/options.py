@@ -1,0 +1,65 @@
+"""What several commands take: the spec, and how it is varied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cnncalc.errors import UsageError, shorten
+
+if TYPE_CHECKING:
+    from cnncalc.spec import Architecture
+
+
+def complete_spec(incomplete: str) -> list[str]:
+    """Bundled names for shell completion."""
+    from cnncalc import bundled
+
+    return [name for name in bundled.names() if name.startswith(incomplete)]
+
+
+Spec = Annotated[
+    str,
+    typer.Argument(
+        help="A file, - for standard input, or the name of a bundled network or variant.",
+        metavar="SPEC",
+        autocompletion=complete_spec,
+        show_default=False,
+    ),
+]
+Variant = Annotated[
+    str | None, typer.Option("--variant", metavar="NAME", help="A variant that the file names.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A parameter of the network; repeat for several."
+    ),
+]
+Input = Annotated[
+    str | None,
+    typer.Option("--input", metavar="SHAPE", help="Another input shape, such as 3x256x256."),
+]
+
+
+def load_spec(
+    spec: str,
+    variant: str | None = None,
+    settings: list[str] | None = None,
+    input_shape: str | None = None,
+) -> Architecture:
+    """The network that the arguments of a command describe."""
+    from cnncalc.loading import load
+
+    parameters = dict(map(_parse_setting, settings or ()))
+    return load(spec, variant=variant, parameters=parameters, input=input_shape)
+
+
+def _parse_setting(text: str) -> tuple[str, Any]:
+    from cnncalc.source import parse_value
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {shorten(text)} is not KEY=VALUE; write --set classes=10")
+    return key.strip(), parse_value(value, f"--set {key.strip()}")

@@ -1,0 +1,127 @@
+"""What an item sees where it stands: the parameters, what flows in, and the turn of a repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnncalc.errors import ExpressionError, FieldError, LimitError, shorten
+from cnncalc.expressions import evaluate, is_expression
+from cnncalc.graph import MAX_NODES
+from cnncalc.source import place_of
+from cnncalc.spec import FLOW_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnncalc.items import Item
+    from cnncalc.layers.base import Shape
+    from cnncalc.scopes import Scope
+
+
+class Names(Mapping[str, Any]):
+    """The names of an expression: parameters, `in_channels`, `in_size` and `index`."""
+
+    __slots__ = ("index", "parameters", "shape")
+
+    def __init__(self, parameters: Mapping[str, Any], shape: Shape, index: int) -> None:
+        self.parameters = parameters
+        self.shape = shape
+        self.index = index
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.parameters:
+            return self.parameters[name]
+        if name == "in_channels":
+            return self.shape[0]
+        if name == "in_size":
+            return list(self.shape[1:])
+        if name == "index":
+            return self.index
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.parameters, *FLOW_NAMES))
+
+    def __len__(self) -> int:
+        return len(self.parameters) + len(FLOW_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where items are expanded. `blocks` are the calls that led here, `index` the turn."""
+
+    scope: Scope
+    parameters: Mapping[str, Any]
+    blocks: tuple[str, ...] = ()
+    index: int = 0
+    frozen: bool = False
+
+    def value(self, text: str, shape: Shape) -> Any:
+        """An expression's value where a tensor of `shape` flows in."""
+        return evaluate(text, Names(self.parameters, shape, self.index))
+
+    def field(self, fields: Mapping[str, Any], key: str, shape: Shape, path: str) -> Any:
+        """A field with its expressions worked out; lists become tuples."""
+        value = fields[key]
+        if not isinstance(value, str | list | tuple):
+            return value
+        try:
+            return self._plain(value, shape)
+        except ExpressionError as error:
+            raise error.at(place_of(fields, key), f"{path}.{key}") from None
+
+    def _plain(self, value: Any, shape: Shape) -> Any:
+        if is_expression(value):
+            value = self.value(value, shape)
+        if isinstance(value, list | tuple):
+            return tuple(self._plain(item, shape) for item in value)
+        return value
+
+    def option(self, item: Item, name: str, shape: Shape) -> Any:
+        """The value of a key beside the kind, such as `repeat`."""
+        value = item.options[name]
+        if not is_expression(value):
+            return value
+        try:
+            return self.value(value, shape)
+        except ExpressionError as error:
+            raise error.at(item.option_place(name), name) from None
+
+    def truth(self, item: Item, name: str, shape: Shape, *, default: bool) -> bool:
+        """`if` or `frozen`."""
+        if name not in item.options:
+            return default
+        value = self.option(item, name, shape)
+        if not isinstance(value, bool):
+            raise _wrong(item, name, "true or false", value)
+        return value
+
+    def repeats(self, item: Item, shape: Shape) -> int:
+        """Number of turns that `repeat` asks for."""
+        value = self.option(item, "repeat", shape)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise _wrong(item, "repeat", "an integer of at least 0", value)
+        if value > MAX_NODES:
+            raise LimitError(
+                f"{shorten(value)} turns are too many",
+                place=item.option_place("repeat"),
+                path="repeat",
+                hint=f"a network has at most {MAX_NODES:,} layers",
+            )
+        return value
+
+    def input_names(self, item: Item) -> list[str]:
+        """The names in `inputs`."""
+        inputs = item.options["inputs"]
+        names = [inputs] if isinstance(inputs, str) else inputs
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise _wrong(item, "inputs", "a list of names", inputs)
+        return names
+
+
+def _wrong(item: Item, name: str, expected: str, value: object) -> FieldError:
+    return FieldError(
+        f"must be {expected}; received {shorten(value)}", place=item.option_place(name), path=name
+    )

@@ -1,0 +1,298 @@
+"""The safe arithmetic behind `=4*width`: a small language that can neither run nor exhaust.
+
+Numbers, strings, lists, names, arithmetic, comparisons, `and or not`, `a if c else b`, indexing
+and the functions of `FUNCTIONS`. Nothing else parses: no attribute, no other call. Every number
+is bounded by `MAX_MAGNITUDE`, every list and string by `MAX_LENGTH`, at every step.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cnncalc.errors import ExpressionError, did_you_mean, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Evaluator = Callable[[Mapping[str, Any]], Any]
+
+MAX_MAGNITUDE = 10**30
+MAX_LENGTH = 1000
+MAX_TEXT = 1000
+MAX_DEPTH = 50
+
+CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+def is_expression(value: object) -> bool:
+    """Whether a value of a spec is an expression: a string that begins with `=`."""
+    return isinstance(value, str) and value.startswith("=")
+
+
+def evaluate(text: str, names: Mapping[str, Any]) -> Any:
+    """The value of an expression such as `=4*width`; a whole result is an `int`.
+
+    Raises:
+        ExpressionError: it does not parse, is not allowed, or fails on these names.
+    """
+    try:
+        return _whole(_compiled(text)(names))
+    except (ArithmeticError, TypeError, ValueError, IndexError) as error:
+        raise ExpressionError(f"{shorten(text)} cannot be worked out: {error}") from None
+
+
+def names_in(text: str) -> frozenset[str]:
+    """The names that an expression uses."""
+    return frozenset(n.id for n in ast.walk(_parsed(text)) if isinstance(n, ast.Name))
+
+
+def has_unbalanced_brackets(text: str) -> bool:
+    """Whether brackets outside quotes do not match: YAML has cut the expression."""
+    pairs = {")": "(", "]": "[", "}": "{"}
+    stack: list[str] = []
+    quote = ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([{":
+            stack.append(char)
+        elif char in pairs and (not stack or stack.pop() != pairs[char]):
+            return True
+    return bool(stack)
+
+
+def divisible(value: float, divisor: int) -> int:
+    """`value` rounded to a multiple of `divisor`, never down by over 10%.
+
+    MobileNet's rule (Sandler et al. 2018), as torchvision's `_make_divisible`.
+    """
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def _round(value: float, digits: int | None = None) -> float:
+    return round(value) if digits is None else round(value, max(-30, min(digits, 30)))
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "round": _round,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "len": len,
+    "divisible": divisible,
+}
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+    ast.Not: operator.not_,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
+}
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> ast.Expression:
+    source = text[1:].strip()
+    if not source:
+        raise ExpressionError("an expression is missing after =")
+    if len(source) > MAX_TEXT:
+        raise ExpressionError(f"an expression of over {MAX_TEXT} characters")
+    if has_unbalanced_brackets(source):
+        raise ExpressionError(
+            f"{shorten(text)} has unbalanced brackets",
+            hint='inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"',
+        )
+    try:
+        return ast.parse(source, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ExpressionError(f"{shorten(text)} is not an expression") from None
+
+
+@lru_cache(maxsize=2048)
+def _compiled(text: str) -> Evaluator:
+    return _compile(_parsed(text).body, text, 0)
+
+
+def _compile(node: ast.expr, text: str, depth: int) -> Evaluator:
+    if depth > MAX_DEPTH:
+        raise ExpressionError(f"{shorten(text)} is nested over {MAX_DEPTH} deep")
+
+    def part(child: ast.expr) -> Evaluator:
+        return _compile(child, text, depth + 1)
+
+    match node:
+        case ast.Constant(value=bool() | int() | float() | str() | None as value):
+            _bounded(value)
+            return lambda names: value
+        case ast.Name(id=name):
+            return lambda names: _look_up(name, names, text)
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            parts = [part(item) for item in items]
+            return lambda names: _bounded([item(names) for item in parts])
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            base, exponent = part(left), part(right)
+            return lambda names: _power(base(names), exponent(names))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _compile_binary(_BINARY[type(op)], part(left), part(right))
+        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _UNARY:
+            function, inner = _UNARY[type(unary)], part(operand)
+            return lambda names: function(inner(names))
+        case ast.BoolOp(op=op, values=values):
+            return _compile_bool(isinstance(op, ast.And), [part(value) for value in values])
+        case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {*_COMPARE}:
+            return _compile_compare([_COMPARE[type(o)] for o in ops], [part(left), *map(part, rest)])
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            condition, yes, no = part(test), part(body), part(orelse)
+            return lambda names: (yes if condition(names) else no)(names)
+        case ast.Subscript(value=container, slice=index) if not isinstance(index, ast.Slice):
+            holder, key = part(container), part(index)
+            return lambda names: _item(holder(names), key(names))
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+            return _compile_call(name, [part(arg) for arg in args], text)
+    raise ExpressionError(
+        f"{shorten(text)} uses {_describe(node)}, which an expression may not",
+        hint="allowed: arithmetic, comparisons, and or not, if else, [ ], " + " ".join(FUNCTIONS),
+    )
+
+
+def _compile_binary(function: Callable[[Any, Any], Any], left: Evaluator, right: Evaluator) -> Evaluator:
+    def run(names: Mapping[str, Any]) -> Any:
+        a, b = left(names), right(names)
+        if function is operator.mul:
+            _check_repetition(a, b)
+        elif function is operator.mod and isinstance(a, str):
+            raise TypeError("% formats no text here")
+        return _bounded(function(a, b))
+
+    return run
+
+
+def _compile_bool(is_and: bool, parts: list[Evaluator]) -> Evaluator:
+    def run(names: Mapping[str, Any]) -> Any:
+        value: Any = is_and
+        for item in parts:
+            value = item(names)
+            if bool(value) != is_and:
+                break
+        return value
+
+    return run
+
+
+def _compile_compare(ops: list[Callable[[Any, Any], Any]], parts: list[Evaluator]) -> Evaluator:
+    def run(names: Mapping[str, Any]) -> bool:
+        values = [item(names) for item in parts]
+        return all(op(values[i], values[i + 1]) for i, op in enumerate(ops))
+
+    return run
+
+
+def _compile_call(name: str, args: list[Evaluator], text: str) -> Evaluator:
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise ExpressionError(
+            f"{shorten(text)} calls {name!r}, which is not a function",
+            hint=did_you_mean(name, FUNCTIONS),
+        )
+    return lambda names: _bounded(function(*(arg(names) for arg in args)))
+
+
+def _look_up(name: str, names: Mapping[str, Any], text: str) -> Any:
+    try:
+        return names[name]
+    except KeyError:
+        pass
+    if name in CONSTANTS:
+        return CONSTANTS[name]
+    raise ExpressionError(
+        f"{name!r} in {shorten(text)} is not defined", hint=did_you_mean(name, names)
+    )
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if not isinstance(base, int | float) or not isinstance(exponent, int | float):
+        raise TypeError("** takes numbers")
+    if abs(exponent) > 128 or (abs(base) > 1 and exponent * math.log10(abs(base)) > 30):
+        raise OverflowError("the number is too large")
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ValueError("the root of a negative number")
+    return _bounded(result)
+
+
+def _item(holder: Any, key: Any) -> Any:
+    if not isinstance(holder, list | tuple | str) or not isinstance(key, int):
+        raise TypeError(f"{shorten(holder)} has no item {shorten(key)}")
+    if not -len(holder) <= key < len(holder):
+        raise IndexError(f"item {key} of a list of {len(holder)}")
+    return holder[key]
+
+
+def _check_repetition(a: Any, b: Any) -> None:
+    for count, sequence in ((a, b), (b, a)):
+        if isinstance(sequence, str | list | tuple) and isinstance(count, int):
+            if _length(sequence) * count > MAX_LENGTH:
+                raise OverflowError("the list or text is too long")
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, int) and abs(value) > MAX_MAGNITUDE:
+        raise OverflowError("the number is too large")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OverflowError("the number is not finite")
+    if isinstance(value, str | list | tuple) and _length(value) > MAX_LENGTH:
+        raise OverflowError("the list or text is too long")
+    return value
+
+
+def _length(value: str | list[Any] | tuple[Any, ...]) -> int:
+    """Characters of a text, or numbers in a list and the lists within it."""
+    if isinstance(value, str):
+        return len(value)
+    return sum(_length(item) if isinstance(item, str | list | tuple) else 1 for item in value)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value
+
+
+def _describe(node: ast.expr) -> str:
+    names = {
+        ast.Attribute: "an attribute",
+        ast.Call: "a call",
+        ast.Lambda: "a lambda",
+        ast.Subscript: "a slice",
+        ast.Dict: "a dictionary",
+        ast.JoinedStr: "a formatted string",
+    }
+    return names.get(type(node), type(node).__name__)

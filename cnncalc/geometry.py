@@ -1,0 +1,139 @@
+"""The geometry of sliding windows: output sizes, and how one axis of an output sees its input.
+
+A *reach* says which units of an input axis an output unit sees. `Window` serves convolutions,
+pools, padding and cropping; `Transposed` their transposes; `Listed` anything stated unit by
+unit; `SAME` unit for unit; `WHOLE` everything. `cnncalc.fields` turns reaches into receptive
+fields in input pixels.
+
+Sizes follow Dumoulin & Visin, "A guide to convolution arithmetic" (2016), with PyTorch's rules
+in the corners. Axes are counted in units, windows in units of the axis they slide over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+from typing import TYPE_CHECKING
+
+from cnncalc.formula import Expr, ceil_divide, expr, floor_divide, sym
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of `kernel` units, `dilation` apart, moved by `stride` over one padded axis.
+
+    `before` and `after` are the units of padding; negative ones cut. With `same` the output
+    has ⌈n/stride⌉ units and the ring is split evenly, an odd one after (TensorFlow's rule).
+    """
+
+    kernel: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+    dilation: int = 1
+    ceil_mode: bool = False
+    same: bool = False
+
+    @classmethod
+    def of_same(cls, size: int, kernel: int, stride: int, dilation: int) -> Window:
+        """The window of `padding: same` over an axis of `size` units."""
+        extent = dilation * (kernel - 1) + 1
+        ring = max((-(-size // stride) - 1) * stride + extent - size, 0)
+        return cls(kernel, stride, ring // 2, ring - ring // 2, dilation, same=True)
+
+    @cached_property
+    def extent(self) -> int:
+        """Units from the first to the last that the window touches."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def output_size(self, size: int) -> Expr:
+        """Number of places for the window on an axis of `size` units; may be below 1."""
+        n = sym("n", size)
+        if self.same:
+            return ceil_divide(n, sym("s", self.stride))
+        stride = sym("s", self.stride)
+        span = self._padded(n) - self._extent_formula()
+        if not self.ceil_mode:
+            return floor_divide(span, stride) + 1
+        places = ceil_divide(span, stride) + 1
+        if (places.value - 1) * self.stride >= size + self.before:
+            return places - 1  # PyTorch: a last window that starts in the padding is dropped
+        return places
+
+    def _padded(self, n: Expr) -> Expr:
+        if self.before == self.after:
+            return n + 2 * sym("p", self.before)
+        return n + sym("p₀", self.before) + sym("p₁", self.after)
+
+    def _extent_formula(self) -> Expr:
+        kernel = sym("k", self.kernel)
+        if self.dilation == 1:
+            return kernel
+        return sym("d", self.dilation) * (kernel - 1) + 1
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """The transpose of a `Window`: output unit o takes from input i where o = i·s − p + d·j."""
+
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    output_padding: int = 0
+    dilation: int = 1
+
+    def output_size(self, size: int) -> Expr:
+        """`(n − 1)·s − 2·p + d·(k − 1) + output_padding + 1`; may be below 1."""
+        kernel = sym("k", self.kernel) - 1
+        spread = sym("d", self.dilation) * kernel if self.dilation != 1 else kernel
+        places = (sym("n", size) - 1) * sym("s", self.stride)
+        return (
+            places - 2 * sym("p", self.padding) + spread + sym("a", self.output_padding) + expr(1)
+        )
+
+    def seen_by(self, unit: int, size: int) -> tuple[int, int] | None:
+        """First and last input unit that output `unit` takes from; None where it takes none."""
+        common = gcd(self.dilation, self.stride)
+        offset = unit + self.padding
+        if offset % common:
+            return None
+        period, step = self.stride // common, self.dilation // common
+        first = offset // common * pow(step, -1, period) % period
+        if first >= self.kernel:
+            return None
+        last = first + (self.kernel - 1 - first) // period * period
+        high = (offset - self.dilation * first) // self.stride
+        low = (offset - self.dilation * last) // self.stride
+        if high >= size:
+            high -= -(-(high - size + 1) // step) * step
+        if low < 0:
+            low += -(low // step) * step
+        return (low, high) if low <= high else None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """`seen_by(o)`: first and last input unit that output unit o sees."""
+
+    seen_by: Callable[[int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Same:
+    """Output unit o sees input unit o; on `axis` of the output if that is another one."""
+
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Every output unit sees the whole axis."""
+
+
+SAME = Same()
+WHOLE = Whole()
+Reach = Window | Transposed | Listed | Same | Whole

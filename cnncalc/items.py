@@ -1,0 +1,186 @@
+"""One item of a layer list: `kind`, `kind: scalar` or `kind: {fields}`, and what stands beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cnncalc.errors import FieldError, Place, did_you_mean, shorten
+from cnncalc.expressions import is_expression
+from cnncalc.layers import registry
+from cnncalc.source import Mapping, place_of
+from cnncalc.spec import ITEM_KEYS, SUGAR, Architecture
+from cnncalc.validation import check_brackets, unknown_key
+
+GROUP = "group"
+RESIDUAL = "residual"
+JOINS = ("add", "concat", "multiply")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item as written: `value` is what stands behind its kind, still with expressions."""
+
+    kind: str
+    value: Any
+    raw: Any
+    key: Any
+    """Key of the kind in `raw`; or, for a bare word, its index in the list `raw`."""
+    options: dict[str, Any]
+
+    @property
+    def place(self) -> Place | None:
+        return place_of(self.raw, self.key, of_key=True)
+
+    def option_place(self, name: str) -> Place | None:
+        return place_of(self.raw, name)
+
+
+    def fields(self, main: str | None) -> dict[str, Any] | None:
+        """Its value as fields: a scalar is that of `main`; None where there is no main field."""
+        if isinstance(self.value, dict):
+            return self.value
+        if self.value is not None and main is None:
+            return None
+        place: dict[str, Any] = {}
+        if isinstance(self.raw, Mapping):
+            place = Mapping(self.raw.source, self.raw.marks[self.key][0])
+            place.marks[main] = self.raw.marks[self.key]
+        elif (where := self.place) is not None:
+            place = Mapping(self.raw.source, (where.line - 1, where.column - 1))
+        if self.value is not None and main is not None:
+            place[main] = self.value
+        return place
+
+
+def parse_item(items: list[Any], index: int, architecture: Architecture) -> Item:
+    """The item at `index` of a layer list.
+
+    Raises:
+        FieldError: it is no item, has no kind or several, or an unknown key.
+    """
+    raw = items[index]
+    if isinstance(raw, str):
+        return Item(raw, None, items, index, {})
+    if not isinstance(raw, dict) or not raw:
+        raise FieldError(
+            f"is not a layer: {shorten(raw)}",
+            place=place_of(items, index),
+            hint="write `- kind`, `- kind: value` or `- kind: {fields}`",
+        )
+    kinds = [key for key in raw if key not in ITEM_KEYS]
+    if len(kinds) != 1:
+        check_brackets(raw, "")
+        raise _kind_error(raw, kinds, architecture)
+    key = kinds[0]
+    options = {name: raw[name] for name in ITEM_KEYS if name in raw} if len(raw) > 1 else {}
+    if key == "layers":
+        return Item(GROUP, raw[key], raw, key, options)
+    return Item(key, raw[key], raw, key, options)
+
+
+def _kind_error(raw: dict[str, Any], kinds: list[str], architecture: Architecture) -> FieldError:
+    if not kinds:
+        return FieldError(
+            "this item has no kind",
+            place=place_of(raw),
+            hint="write a layer kind, a block, or layers: beside its keys",
+        )
+    known = [key for key in kinds if is_kind(key, architecture)]
+    strange = [key for key in kinds if key not in known]
+    if known and strange:
+        names = [*ITEM_KEYS, *_fields_of(known[0])]
+        error = unknown_key(raw, strange[0], names, path="", what="key")
+        if strange[0] in _fields_of(known[0]):
+            error.message = f"unknown key beside {known[0]}"
+            error.hint = f"it is a field: write {known[0]}: {{{strange[0]}: …}}, indented below it"
+        return error
+    return FieldError(
+        f"an item has one kind; this one has {', '.join(kinds)}",
+        place=place_of(raw, kinds[1], of_key=True),
+        hint="begin each layer with its own -",
+    )
+
+
+def _fields_of(kind: str) -> list[str]:
+    cls = registry().get(kind)
+    return list(cls.model_fields) if cls else []
+
+
+def is_kind(name: str, architecture: Architecture) -> bool:
+    """Whether an item may begin with this word."""
+    return (
+        is_expression(name)
+        or name in SUGAR
+        or architecture.block(name) is not None
+        or name in registry()
+    )
+
+
+def unknown_kind(kind: object, place: Place | None, architecture: Architecture) -> FieldError:
+    """The error for a word that is neither a layer kind nor a block."""
+    known = [*registry(), RESIDUAL, *architecture.blocks]
+    hint = did_you_mean(str(kind), known) or "cnncalc schema lists every layer kind"
+    return FieldError(f"unknown layer {shorten(kind)}", place=place, hint=hint)
+
+
+def branches_of(item: Item) -> list[tuple[str, Any]]:
+    """Name and items of each branch of a join; none where it takes `inputs`.
+
+    Raises:
+        FieldError: its value is no list of branches.
+    """
+    value = item.value
+    if item.kind == RESIDUAL:
+        return _residual_branches(item)
+    if isinstance(value, dict) and value:
+        raise unknown_key(value, next(iter(value)), [], path=item.kind)
+    if not value:
+        if "inputs" not in item.options:
+            raise FieldError(
+                "needs branches or inputs",
+                place=item.place,
+                path=item.kind,
+                hint=f"write {item.kind}: [[…], […]], or {{{item.kind}: {{}}, inputs: [a, b]}}",
+            )
+        return []
+    if "inputs" in item.options:
+        raise FieldError(
+            "takes branches or inputs, not both", place=item.option_place("inputs"), path=item.kind
+        )
+    if not isinstance(value, list) or not all(isinstance(branch, list) for branch in value):
+        raise FieldError(
+            f"must be a list of branches, each a list of items; received {shorten(value)}",
+            place=place_of(item.raw, item.key),
+            path=item.kind,
+            hint="an empty branch [] passes its input on",
+        )
+    if len(value) < 2:
+        raise FieldError(
+            "needs at least two branches", place=place_of(item.raw, item.key), path=item.kind
+        )
+    return [(f"branch{number}", branch) for number, branch in enumerate(value, start=1)]
+
+
+def _residual_branches(item: Item) -> list[tuple[str, Any]]:
+    value = item.value
+    if isinstance(value, list):
+        value = {"body": value}
+    if not isinstance(value, dict):
+        raise FieldError(
+            f"must be a list of items, or body: and shortcut:; received {shorten(value)}",
+            place=item.place,
+            path=RESIDUAL,
+        )
+    for key in value:
+        if key not in ("body", "shortcut"):
+            raise unknown_key(value, key, ("body", "shortcut"), path=RESIDUAL)
+    branches = [(name, value.get(name) or []) for name in ("body", "shortcut")]
+    for name, branch in branches:
+        if not isinstance(branch, list):
+            raise FieldError(
+                f"must be a list of items; received {shorten(branch)}",
+                place=place_of(value, name),
+                path=f"{RESIDUAL}.{name}",
+            )
+    return branches

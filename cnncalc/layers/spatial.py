@@ -1,0 +1,187 @@
+"""Layers that enlarge, shrink or reorder the spatial axes and compute little or nothing."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cnncalc.errors import ShapeError
+from cnncalc.formula import ZERO, Expr, sym
+from cnncalc.geometry import SAME, WHOLE, Listed, Reach, Window
+from cnncalc.layers.base import Layer, Rearrangement, Shape, Windowed, write_shape
+from cnncalc.layers.conv import check_padding_mode
+from cnncalc.layers.types import Positive, PositiveInt, RingPerAxis, spread, spread_ring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Ring(Windowed, Rearrangement):
+    """Adds or cuts units around each spatial axis: a window of one unit with padding."""
+
+    flops_per_output: ClassVar[int | None] = 0
+
+
+class Pad(_Ring):
+    """A ring of `padding` units: (C, *sizes) -> (C, *(n + before + after)).
+
+    `mode` zeros, constant (`value`), reflect, replicate (L0's "values at the edges"), circular.
+    """
+
+    kind = "pad"
+    main = "padding"
+    padding: RingPerAxis
+    mode: Literal["zeros", "constant", "reflect", "replicate", "circular"] = "zeros"
+    value: float = 0.0
+
+    def window(self, x: Shape) -> tuple[Window, ...]:
+        rings = spread_ring("padding", self.padding, len(x) - 1)
+        return tuple(Window(1, 1, before, after) for before, after in rings)
+
+    def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
+        self.require_axes(x)
+        check_padding_mode(self.mode, x[1:], self.window(x))
+        return super().output_shape(x)
+
+    def build(self, nn: Any, x: Shape) -> Any:
+        rings = spread_ring("padding", self.padding, len(x) - 1)
+        padding: Any = tuple(units for ring in reversed(rings) for units in ring)
+        padding = padding[0] if len({*padding}) == 1 else padding
+        axes = f"{len(x) - 1}d"
+        if self.mode == "constant":
+            return getattr(nn, f"ConstantPad{axes}")(padding, self.value)
+        names = {"zeros": "ZeroPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad"}
+        return getattr(nn, names.get(self.mode, "CircularPad") + axes)(padding)
+
+
+class Crop(_Ring):
+    """Cuts `cropping` units from every side: (C, *sizes) -> (C, *(n − before − after))."""
+
+    kind = "crop"
+    main = "cropping"
+    cropping: RingPerAxis
+
+    def window(self, x: Shape) -> tuple[Window, ...]:
+        rings = spread_ring("cropping", self.cropping, len(x) - 1)
+        return tuple(Window(1, 1, -before, -after) for before, after in rings)
+
+    def build(self, nn: Any, x: Shape) -> Any:
+        return nn.Crop(spread_ring("cropping", self.cropping, len(x) - 1))
+
+
+class Upsample(Layer):
+    """Enlarges each spatial axis to ⌊n·scale_factor⌋, or to `size`, by nearest or (bi, tri)linear.
+
+    Nearest only copies; what the linear modes compute has no rule, so their flops are unknown.
+    """
+
+    kind = "upsample"
+    main = "scale_factor"
+    scale_factor: (
+        Positive | Annotated[tuple[Positive, ...], Field(min_length=1, max_length=3)] | None
+    ) = None
+    size: PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)] | None = None
+    mode: Literal["nearest", "linear", "bilinear", "trilinear"] = "nearest"
+    align_corners: bool | None = None
+
+    _LINEAR: ClassVar[tuple[str, ...]] = ("linear", "bilinear", "trilinear")
+
+    def _linear_mode(self, x: Shape) -> str:
+        return self._LINEAR[len(x) - 2]
+
+    def _factors(self, x: Shape) -> tuple[Fraction, ...]:
+        factors: Any = spread("scale_factor", self.scale_factor, len(x) - 1)  # type: ignore[arg-type]
+        return tuple(Fraction(factor) for factor in factors)
+
+    def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
+        self.require_axes(x)
+        if (self.size is None) == (self.scale_factor is None):
+            raise ShapeError("takes either scale_factor or size")
+        if self.align_corners is not None and self.mode == "nearest":
+            raise ShapeError("align_corners is for the linear modes")
+        if self.mode not in ("nearest", "linear", self._linear_mode(x)):
+            raise ShapeError(
+                f"mode {self.mode} is not for {len(x) - 1} spatial axes",
+                hint=f"write linear, or {self._linear_mode(x)}",
+            )
+        if self.size is not None:
+            return (x[0], *spread("size", self.size, len(x) - 1))
+        sizes = [_scaled(n, factor) for n, factor in zip(x[1:], self._factors(x), strict=True)]
+        if min(map(int, sizes)) < 1:
+            raise ShapeError(f"scale_factor leaves nothing of {write_shape(x)}")
+        return (x[0], *sizes)
+
+    def reach(self, x: Shape) -> Sequence[Reach]:
+        y = tuple(int(size) for size in self.output_shape(x))
+        reaches: list[Reach] = [SAME]
+        for axis in range(1, len(x)):
+            n, m = x[axis], y[axis]
+            factor = Fraction(m, n) if self.size is not None else self._factors(x)[axis - 1]
+            linear = self.mode != "nearest"
+            reaches.append(_interpolation(n, m, factor, linear, bool(self.align_corners)))
+        return tuple(reaches)
+
+    def flops(self, x: Shape) -> Expr | None:
+        return ZERO if self.mode == "nearest" else None
+
+    def build(self, nn: Any, x: Shape) -> Any:
+        options = self.non_default("size", "scale_factor")
+        if self.mode != "nearest":
+            options["mode"] = self._linear_mode(x)
+        return nn.Upsample(**options, **self.non_default("align_corners"))
+
+
+class PixelShuffle(Rearrangement):
+    """Channels into pixels: (C·r², H, W) -> (C, H·r, W·r). Shi et al. 2016."""
+
+    kind = "pixel_shuffle"
+    upscale_factor: PositiveInt
+
+    def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
+        factor = self.upscale_factor
+        if len(x) != 3:
+            raise ShapeError(f"needs an input of [C, H, W]; received {write_shape(x)}")
+        if x[0] % factor**2:
+            raise ShapeError(f"its {x[0]} channels cannot be divided by {factor}²")
+        sizes = (sym("n", n) * sym("r", factor) for n in x[1:])
+        return (sym("C", x[0]) / sym("r", factor) ** 2, *sizes)
+
+    def reach(self, x: Shape) -> Sequence[Reach]:
+        factor = self.upscale_factor
+        copied = Listed(lambda unit: (unit // factor, unit // factor)) if factor > 1 else SAME
+        return (WHOLE, *(copied for _ in x[1:]))
+
+    def build(self, nn: Any, x: Shape) -> Any:
+        return nn.PixelShuffle(self.upscale_factor)
+
+
+def _scaled(size: int, factor: Fraction) -> Expr:
+    """`⌊n·factor⌋`, written with the factor as a fraction where it is not whole."""
+    enlarged = sym("n", size) * sym("scale", factor.numerator)
+    if factor.denominator == 1:
+        return enlarged
+    from cnncalc.formula import floor_divide
+
+    return floor_divide(enlarged, factor.denominator)
+
+
+def _interpolation(n: int, m: int, factor: Fraction, linear: bool, align_corners: bool) -> Reach:
+    """How m interpolated units see n: nearest sees one, linear the one or two around a point."""
+    if n == m and factor == 1:
+        return SAME
+    if n == 1:
+        return WHOLE
+    if not linear:
+        return Listed(lambda unit: (min(int(unit / factor), n - 1),) * 2)
+    if align_corners:
+        step = Fraction(n - 1, m - 1) if m > 1 else Fraction(0)
+        return Listed(lambda unit: _neighbours(unit * step, n))
+    return Listed(lambda unit: _neighbours((unit + Fraction(1, 2)) / factor - Fraction(1, 2), n))
+
+
+def _neighbours(point: Fraction, n: int) -> tuple[int, int]:
+    point = min(max(point, Fraction(0)), Fraction(n - 1))
+    low = int(point)
+    return low, low if point == low else low + 1

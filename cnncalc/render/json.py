@@ -1,0 +1,102 @@
+"""JSON, schema version 1: keys are stable, new ones may be added."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cnncalc.errors import UsageError
+from cnncalc.render.columns import field_formula, shape_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cnncalc.analysis import LayerSummary, ReceptiveField, Summary
+
+SCHEMA_VERSION = 1
+
+
+def render(
+    summary: Summary, columns: str | Iterable[str] | None = None, *, formulas: bool = False
+) -> str:
+    """One object with every figure and formula. Raises `UsageError` for a choice of columns."""
+    if columns is not None:
+        raise UsageError("--columns is for tables; JSON always holds everything")
+    return json.dumps(to_dict(summary), ensure_ascii=False, indent=1) + "\n"
+
+
+def to_dict(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data."""
+    totals = summary.totals
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": summary.name,
+        "source": summary.source,
+        "input_shape": summary.input_shape,
+        "output_shape": summary.output_shape,
+        "batch_size": summary.batch_size,
+        "dtype": summary.dtype,
+        "layers": [_layer(row) for row in summary.layers],
+        "totals": {
+            **{
+                name: getattr(totals, name)
+                for name in (
+                    "parameters",
+                    "frozen_parameters",
+                    "buffers",
+                    "multiply_adds",
+                    "flops",
+                    "weight_bytes",
+                    "activation_bytes",
+                )
+            },
+            "receptive_field": _field(totals.receptive_field),
+            "uncounted": totals.uncounted,
+        },
+    }
+
+
+def _layer(row: LayerSummary) -> dict[str, Any]:
+    formulas = row.formulas
+    data = {
+        name: getattr(row, name)
+        for name in (
+            "name",
+            "kind",
+            "layer",
+            "inputs",
+            "input_shapes",
+            "output_shape",
+            "weights",
+            "parameters",
+            "frozen_parameters",
+            "buffers",
+            "multiply_adds",
+            "flops",
+        )
+    }
+    data |= {
+        "receptive_field": _field(row.receptive_field),
+        "weight_bytes": row.weight_bytes,
+        "activation_bytes": row.activation_bytes,
+        "formulas": {
+            "output_shape": shape_formula(formulas.output_shape),
+            "parameters": formulas.parameters.text,
+            "multiply_adds": formulas.multiply_adds.text,
+            "flops": None if formulas.flops is None else formulas.flops.text,
+            "receptive_field": field_formula(formulas.receptive_field) or None,
+        },
+    }
+    if row.frozen_parameters:
+        data["formulas"]["frozen_parameters"] = formulas.frozen_parameters.text
+    if row.shares is not None:
+        data["shares"] = row.shares
+    return data
+
+
+def _field(field: ReceptiveField) -> dict[str, Any]:
+    """Null stands for axes of which nothing is known."""
+    return {
+        name: None if values and all(value is None for value in values) else values
+        for name, values in field._asdict().items()
+    }

@@ -1,0 +1,136 @@
+"""Names: every node has a path of scopes, and `inputs` finds earlier nodes by it."""
+
+from __future__ import annotations
+
+from keyword import iskeyword
+
+from cnncalc.errors import LimitError, ReferenceSpecError, did_you_mean, shorten
+
+MAX_DEPTH = 64
+INPUT = -1
+"""The index that stands for the network's input."""
+
+RESERVED = frozenset(
+    "input T_destination add_module add_submodule apply bfloat16 buffers call_super_init children"
+    " code compile cpu cuda delete_all_unused_submodules delete_submodule double dump_patches eval"
+    " extra_repr float forward get_buffer get_extra_state get_parameter get_submodule graph half"
+    " ipu load_state_dict meta modules mtia named_buffers named_children named_modules"
+    " named_parameters parameters print_readable recompile register_backward_hook register_buffer"
+    " register_forward_hook register_forward_pre_hook register_full_backward_hook"
+    " register_full_backward_pre_hook register_load_state_dict_post_hook"
+    " register_load_state_dict_pre_hook register_module register_parameter"
+    " register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state"
+    " set_submodule shape_env share_memory state_dict to to_empty to_folder train training type"
+    " xpu zero_grad".split()
+)
+"""Names that a torch.nn.Module, or a torch.fx.GraphModule, has already."""
+
+
+class Scope:
+    """A block call, group, join or branch: named things, each a node's index or a scope."""
+
+    __slots__ = ("counts", "depth", "kind", "members", "output", "parent", "path", "repeated")
+
+    def __init__(self, kind: str, path: str, parent: Scope | None) -> None:
+        self.kind = kind
+        self.path = path
+        self.parent = parent
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.members: dict[str, int | Scope] = {}
+        self.counts: dict[str, int] = {}
+        self.repeated: dict[str, int] = {}
+        self.output = INPUT
+        if self.depth > MAX_DEPTH:
+            raise LimitError(f"scopes are nested over {MAX_DEPTH} deep")
+
+    def name_for(self, kind: str, name: str | None, *, repeated: bool) -> str:
+        """The name of the next item of a kind: `name` if given, numbered under `repeat`.
+
+        Raises:
+            ReferenceSpecError: the name is taken or may not be used.
+        """
+        number = self.counts[kind] = self.counts.get(kind, 0) + 1
+        if name is None:
+            name = f"{kind}{number}"
+        elif repeated:
+            turn = self.repeated[name] = self.repeated.get(name, 0) + 1
+            name = f"{name}{turn}"
+        if name in self.members:
+            raise ReferenceSpecError(
+                f"the name {name!r} is taken in its scope", hint="give one of the two a name"
+            )
+        return name
+
+    def path_of(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def open(self, kind: str, name: str) -> Scope:
+        """A new scope within this one."""
+        scope = Scope(kind, self.path_of(name), self)
+        self.members[name] = scope
+        return scope
+
+    def find(self, path: str) -> int:
+        """The node that a name means here: looked up in this scope, then outwards.
+
+        Raises:
+            ReferenceSpecError: there is none, or it means several.
+        """
+        if path == "input":
+            return INPUT
+        head, *rest = path.split(".")
+        scope: Scope | None = self
+        while scope is not None and head not in scope.members:
+            if head in scope.repeated:
+                turns = ", ".join(f"{head}{i + 1}" for i in range(min(scope.repeated[head], 3)))
+                raise ReferenceSpecError(f"{head!r} is repeated: say which", hint=f"{turns} …")
+            scope = scope.parent
+        if scope is None:
+            raise self._unknown(head)
+        found: int | Scope = scope.members[head]
+        for part in rest:
+            if not isinstance(found, Scope) or part not in found.members:
+                known = found.members if isinstance(found, Scope) else ()
+                raise ReferenceSpecError(
+                    f"{path!r} names no earlier node", hint=did_you_mean(part, known)
+                )
+            found = found.members[part]
+        return self._output_of(path, found)
+
+    def _output_of(self, path: str, found: int | Scope) -> int:
+        if isinstance(found, int):
+            return found
+        scope: Scope | None = self
+        while scope is not None:
+            if scope is found:
+                raise ReferenceSpecError(
+                    f"{path!r} is the scope that this item stands in: the graph would have a cycle",
+                    hint="inputs name earlier nodes",
+                )
+            scope = scope.parent
+        return found.output
+
+    def _unknown(self, name: str) -> ReferenceSpecError:
+        known = ["input"]
+        scope: Scope | None = self
+        while scope is not None:
+            known += scope.members
+            scope = scope.parent
+        hint = did_you_mean(name, known)
+        return ReferenceSpecError(
+            f"{name!r} names no earlier node",
+            hint=hint or "inputs name nodes above their item, so that a graph has no cycle",
+        )
+
+
+def check_name(name: object) -> str:
+    """A name given in the file. Raises `ReferenceSpecError` if it may not be used."""
+    if not isinstance(name, str) or not name.isidentifier() or not name.isascii() or iskeyword(name):
+        raise ReferenceSpecError(
+            f"{shorten(name)} is no identifier", hint="letters, digits and _, no digit first"
+        )
+    if name in RESERVED or name.startswith("_"):
+        raise ReferenceSpecError(
+            f"{shorten(name)} is reserved", hint="a torch.nn.Module has it already: choose another"
+        )
+    return name

@@ -1,0 +1,308 @@
+"""YAML text -> plain data that remembers where it stood.
+
+Mappings and lists come back as `Mapping` and `Sequence`, a dict and a list that know the line
+and column of every key and value. Scalars are resolved by YAML 1.2's core schema: `1e-3` is a
+number, `on`, `no` and `22:30` are strings. Duplicate keys, tags, merge keys and a second
+document are errors; size, depth and the growth by aliases are bounded, so no text can exhaust
+the machine.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+
+from cnncalc.errors import LimitError, Place, SyntaxSpecError, UsageError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 300
+MAX_VALUES = 2_000_000
+"""Most values a document may hold, each alias counted with all that it stands for."""
+MAX_DIGITS = 60
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Mark = tuple[int, int]
+"""Line and column, from 0."""
+
+
+class Mapping(dict[str, Any]):
+    """A dict that remembers its place, and that of each key and value."""
+
+    __slots__ = ("mark", "marks", "source")
+
+    def __init__(self, source: Source, mark: Mark) -> None:
+        super().__init__()
+        self.source = source
+        self.mark = mark
+        self.marks: dict[Any, tuple[Mark, Mark]] = {}
+
+
+class Sequence(list[Any]):
+    """A list that remembers its place, and that of each item."""
+
+    __slots__ = ("mark", "marks", "source")
+
+    def __init__(self, source: Source, mark: Mark) -> None:
+        super().__init__()
+        self.source = source
+        self.mark = mark
+        self.marks: list[Mark] = []
+
+
+class Source:
+    """The text of one spec and the name that messages give it."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+
+    def place(self, mark: Mark) -> Place:
+        lines = self.text.splitlines()
+        text = lines[mark[0]] if mark[0] < len(lines) else ""
+        return Place(self.name, mark[0] + 1, mark[1] + 1, text)
+
+
+def place_of(container: object, key: Any = None, *, of_key: bool = False) -> Place | None:
+    """Where `container[key]` stands (or its key); None if the data come from no file.
+
+    A key that is missing is placed at its container.
+    """
+    if isinstance(container, Mapping):
+        key_mark, value_mark = container.marks.get(key, (container.mark, container.mark))
+        return container.source.place(key_mark if of_key else value_mark)
+    if isinstance(container, Sequence):
+        inside = isinstance(key, int) and 0 <= key < len(container.marks)
+        return container.source.place(container.marks[key] if inside else container.mark)
+    return None
+
+
+def read(path: str) -> Source:
+    """The text of a file, or of standard input for `-`.
+
+    Raises:
+        UsageError: it cannot be read, is no text, or is larger than `MAX_BYTES`.
+    """
+    name = "<stdin>" if path == "-" else path
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name}: is larger than {MAX_BYTES // 2**20} MiB: not a spec")
+    return Source(name, _decode(name, data))
+
+
+def parse(source: Source) -> Any:
+    """The data of a YAML text.
+
+    Raises:
+        SyntaxSpecError: it is not YAML, or YAML that a spec may not use.
+        LimitError: it is too deep or too large.
+    """
+    try:
+        return _Composer(source).document()
+    except yaml.YAMLError as error:
+        raise _syntax_error(source, error) from None
+
+
+def parse_value(text: str, name: str) -> Any:
+    """The YAML value of a command-line argument such as `--set depths=[3, 4, 6, 3]`."""
+    return parse(Source(name, text))
+
+
+def _decode(name: str, data: bytes) -> str:
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        raise SyntaxSpecError(
+            f"is not UTF-8 text: byte 0x{data[error.start]:02x}",
+            place=Place(name, line, column),
+            hint="save the file as UTF-8",
+        ) from None
+    match = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", text)
+    if match:
+        line = text.count("\n", 0, match.start()) + 1
+        column = match.start() - (text.rfind("\n", 0, match.start()) + 1) + 1
+        raise SyntaxSpecError(
+            f"holds the control character {match.group()!r}: is this a text file?",
+            place=Place(name, line, column),
+        )
+    return text
+
+
+class _Composer:
+    """Builds data from the parser's events; every value is counted as it is made."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.events: Iterator[yaml.Event] = yaml.parse(source.text, Loader=_LOADER)  # type: ignore[no-untyped-call]
+        self.anchors: dict[str, tuple[Any, int] | None] = {}
+        self.values = 0
+
+    def document(self) -> Any:
+        data: Any = None
+        documents = 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.fail(event, "a second document", hint="a file holds one network")
+                data = self.value(next(self.events), 0)
+        return data
+
+    def value(self, event: yaml.Event, depth: int) -> Any:
+        if isinstance(event, yaml.ScalarEvent):
+            self.count(event, 1)
+            value = self.scalar(event)
+            if event.anchor:
+                self.anchors[event.anchor] = (value, 1)
+            return value
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        if depth >= MAX_DEPTH:
+            raise LimitError(f"is nested over {MAX_DEPTH} deep", place=self.place(event))
+        if event.tag is not None and not event.implicit:  # type: ignore[attr-defined]
+            self.refuse_tag(event)
+        before = self.values
+        self.count(event, 1)
+        anchor = event.anchor  # type: ignore[attr-defined]
+        if anchor:
+            self.anchors[anchor] = None  # under construction
+        if isinstance(event, yaml.MappingStartEvent):
+            data: Any = self.mapping(event, depth)
+        else:
+            data = self.sequence(event, depth)
+        if anchor:
+            self.anchors[anchor] = (data, self.values - before)
+        return data
+
+    def mapping(self, start: yaml.Event, depth: int) -> Mapping:
+        data = Mapping(self.source, _mark(start))
+        for event in self.events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            if not isinstance(event, yaml.ScalarEvent):
+                self.fail(event, "a key must be a plain word", hint="quote a value that holds { or [")
+            key = str(event.value)
+            if key == "<<" and event.implicit[0]:
+                self.fail(event, "merge keys (<<) are not YAML 1.2", hint="use a block instead")
+            if key in data:
+                line = data.marks[key][0][0] + 1
+                self.fail(event, f"the key {shorten(key)} stands here twice", hint=f"first on line {line}")
+            value_event = next(self.events)
+            data[key] = self.value(value_event, depth + 1)
+            data.marks[key] = (_mark(event), _mark(value_event))
+        return data
+
+    def sequence(self, start: yaml.Event, depth: int) -> Sequence:
+        data = Sequence(self.source, _mark(start))
+        for event in self.events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            data.append(self.value(event, depth + 1))
+            data.marks.append(_mark(event))
+        return data
+
+    def alias(self, event: Any) -> Any:
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            inside = event.anchor in self.anchors
+            problem = "stands inside its own anchor" if inside else "has no anchor above it"
+            self.fail(event, f"the alias *{event.anchor} {problem}")
+        value, size = known
+        self.count(event, size)
+        return value
+
+    def scalar(self, event: Any) -> Any:
+        if event.tag is not None and not event.implicit[1]:
+            self.refuse_tag(event)
+        if not event.implicit[0]:  # quoted
+            return event.value
+        try:
+            return resolve(event.value)
+        except ValueError as error:
+            self.fail(event, str(error))
+
+    def count(self, event: yaml.Event, values: int) -> None:
+        self.values += values
+        if self.values > MAX_VALUES:
+            raise LimitError(
+                f"holds over {MAX_VALUES:,} values, counting what its aliases stand for",
+                place=self.place(event),
+            )
+
+    def refuse_tag(self, event: Any) -> NoReturn:
+        self.fail(event, f"the tag {shorten(event.tag)}: a spec has no tags", hint="quote text")
+
+    def place(self, event: yaml.Event) -> Place:
+        return self.source.place(_mark(event))
+
+    def fail(self, event: yaml.Event, message: str, hint: str = "") -> NoReturn:
+        raise SyntaxSpecError(message, place=self.place(event), hint=hint)
+
+
+_NUMBER_START = frozenset("+-.0123456789")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def resolve(text: str) -> Any:
+    """A plain scalar by YAML 1.2's core schema. Raises `ValueError` for a number too long."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMBER_START:
+        return text
+    if len(text) > MAX_DIGITS:
+        if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
+            raise ValueError(f"a number of over {MAX_DIGITS} digits")
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL.fullmatch(text):
+        return float(text.replace(".", "", 1))
+    return text
+
+
+def _mark(event: yaml.Event) -> Mark:
+    mark = event.start_mark
+    return mark.line, mark.column
+
+
+def _syntax_error(source: Source, error: yaml.YAMLError) -> SyntaxSpecError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    place = source.place((mark.line, mark.column)) if mark else Place(source.name, 1, 1)
+    context = getattr(error, "context", None)
+    message = f"is not YAML: {f'{context}: ' if context else ''}{problem}"
+    return SyntaxSpecError(message, place=place, hint=_syntax_hint(place.text))
+
+
+def _syntax_hint(line: str) -> str:
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces, not tabs"
+    if re.search(r"=[^\"']*[\[{(,]", line):
+        return 'inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"'
+    return ""

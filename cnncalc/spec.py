@@ -1,0 +1,237 @@
+"""The file format: what a spec may hold. An item of a layer list stays raw until it is expanded."""
+
+from __future__ import annotations
+
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PrivateAttr
+
+from cnncalc.errors import ExpressionError, FieldError, ShapeError, SpecError, did_you_mean, shorten
+from cnncalc.expressions import CONSTANTS, FUNCTIONS, evaluate, is_expression
+from cnncalc.layers import find
+from cnncalc.source import place_of
+from cnncalc.validation import check_brackets, unknown_key, validated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLOW_NAMES = ("in_channels", "in_size", "index")
+"""What an expression sees beside parameters."""
+ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
+"""What may stand beside the kind in an item."""
+SUGAR = ("layers", "residual", "group")
+"""Words of the format that are no layer kinds."""
+
+
+class Block(BaseModel):
+    """A named list of layers with parameters of its own; called like a layer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    parameters: InstanceOf[dict[str, Any]] = Field(
+        default={}, description="Name and default of each parameter; null: required."
+    )
+    layers: InstanceOf[list[Any]] = Field(description="The items of the block, in order.")
+
+
+class Architecture(BaseModel):
+    """One network, or a family of networks with parameters and variants."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    name: str = Field(default="", description="The network's name; the file's, if none is given.")
+    source: str = Field(default="", description="Where the network was published.")
+    input: InstanceOf[list[Any]] = Field(
+        description="[C, L], [C, H, W] or [C, D, H, W]; [N] for a vector. No batch axis."
+    )
+    parameters: InstanceOf[dict[str, Any]] = Field(
+        default={}, description="Name and default of each parameter; null: required."
+    )
+    variants: InstanceOf[dict[str, Any]] = Field(
+        default={}, description="Name of each variant and the parameters that it sets."
+    )
+    blocks: InstanceOf[dict[str, Any]] = Field(
+        default={}, description="Blocks: layer lists with parameters, called like layers."
+    )
+    layers: InstanceOf[list[Any]] = Field(description="The layers, in order.")
+    train: InstanceOf[dict[str, Any]] | None = Field(
+        default=None, description="How the network is trained."
+    )
+
+    _data: Any = PrivateAttr(default=None)
+    _variant: str | None = PrivateAttr(default=None)
+    _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _blocks: dict[str, Block] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def from_data(cls, data: Any, name: str = "") -> Architecture:
+        """The architecture that plain data describe; `name` is used if they give none.
+
+        Raises:
+            FieldError: a key is unknown, missing or ill-typed.
+        """
+        if not isinstance(data, dict):
+            what = "is empty" if data is None else f"holds {shorten(data)}, not a mapping"
+            raise FieldError(
+                f"the spec {what}", place=place_of(data), hint="it needs at least input: and layers:"
+            )
+        for key in ("inputs", "output", "outputs"):
+            if key in data:
+                raise FieldError(
+                    "a network has one input and one output",
+                    place=place_of(data, key, of_key=True),
+                    path=key,
+                    hint="write input: [C, H, W]; the last layer is the output",
+                )
+        check_brackets(data, "")
+        self = validated(cls, data, path="", raw=data)
+        if not self.name:
+            self = self.model_copy(update={"name": name})
+        self._data = data
+        self._check_names()
+        self._blocks = {key: self._block(key) for key in self.blocks}
+        return self
+
+    def configured(
+        self,
+        *,
+        variant: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        input: list[Any] | None = None,  # noqa: A002 - the file's own word
+    ) -> Architecture:
+        """A copy as `variant`, with parameters set on top of it and another input.
+
+        Raises:
+            SpecError: there is no such variant or parameter.
+        """
+        copy = self.model_copy(update={} if input is None else {"input": input})
+        if variant is not None:
+            if variant not in self.variants:
+                hint = did_you_mean(variant, self.variants) or "the file names no variants"
+                raise FieldError(f"{self.name} has no variant {variant!r}", hint=hint)
+            copy._variant = variant
+        for key in parameters or {}:
+            if key not in self.parameters:
+                hint = did_you_mean(key, self.parameters) or "the file has no parameters"
+                raise FieldError(f"{self.name} has no parameter {key!r}", hint=hint)
+        copy._overrides = {**self._overrides, **(parameters or {})}
+        return copy
+
+    @property
+    def title(self) -> str:
+        """The variant's name, or the network's."""
+        return self._variant or self.name
+
+    def block(self, name: str) -> Block | None:
+        return self._blocks.get(name)
+
+    def parameter_values(self) -> dict[str, Any]:
+        """Every parameter's value: set on the command line, by the variant, or the default.
+
+        Raises:
+            SpecError: a parameter has no value, or its expression fails.
+        """
+        chosen: dict[str, Any] = {}
+        if self._variant is not None:
+            chosen.update(self.variants[self._variant] or {})
+        chosen.update(self._overrides)
+        values: dict[str, Any] = {}
+        for key, default in self.parameters.items():
+            value = chosen.get(key, default)
+            try:
+                values[key] = evaluate(value, values) if is_expression(value) else value
+            except ExpressionError as error:
+                raise error.at(place_of(self.parameters, key), f"parameters.{key}") from None
+            if value is None:
+                raise FieldError(
+                    "this parameter has no default",
+                    place=place_of(self.parameters, key),
+                    path=f"parameters.{key}",
+                    hint=f"give it a value: --set {key}=…",
+                )
+        return values
+
+    def input_shape(self, parameters: Mapping[str, Any]) -> tuple[int, ...]:
+        """The shape of one sample. Raises `SpecError`."""
+        sizes: list[int] = []
+        for index, size in enumerate(self.input):
+            place = place_of(self.input, index)
+            try:
+                value = evaluate(size, parameters) if is_expression(size) else size
+            except SpecError as error:
+                raise error.at(place, "input") from None
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise FieldError(
+                    f"must be positive integers; received {shorten(value)}", place=place, path="input"
+                )
+            sizes.append(value)
+        if not 1 <= len(sizes) <= 4:
+            raise ShapeError(
+                f"has {len(sizes)} axes",
+                place=place_of(self.input),
+                path="input",
+                hint="write [C, L], [C, H, W], [C, D, H, W], or [N] for a vector",
+            )
+        return tuple(sizes)
+
+    def _block(self, name: str) -> Block:
+        path = f"blocks.{name}"
+        raw = self.blocks[name]
+        if not isinstance(raw, dict):
+            raise FieldError(
+                f"must be a mapping with layers:; received {shorten(raw)}",
+                place=place_of(self.blocks, name),
+                path=path,
+            )
+        block = validated(Block, raw, path=path, raw=raw)
+        _check_parameter_names(block.parameters, f"{path}.parameters")
+        return block
+
+    def _check_names(self) -> None:
+        _check_parameter_names(self.parameters, "parameters")
+        for name in self.blocks:
+            problem = _name_problem(name)
+            if not problem and (name in SUGAR or name in ITEM_KEYS):
+                problem = "is a word of the file format"
+            if not problem:
+                problem = "is the name of a layer kind" if find(name) else ""
+            if problem:
+                raise FieldError(
+                    f"{shorten(name)} {problem}",
+                    place=place_of(self.blocks, name, of_key=True),
+                    path=f"blocks.{name}",
+                    hint="give the block another name",
+                )
+        for name, values in self.variants.items():
+            if not isinstance(values, dict | None):
+                raise FieldError(
+                    f"must be a mapping of parameters; received {shorten(values)}",
+                    place=place_of(self.variants, name),
+                    path=f"variants.{name}",
+                )
+            for key in values or {}:
+                if key not in self.parameters:
+                    path = f"variants.{name}"
+                    raise unknown_key(values, key, self.parameters, path=path, what="parameter")
+
+
+def _check_parameter_names(parameters: Mapping[str, Any], path: str) -> None:
+    check_brackets(parameters, path)
+    for name in parameters:
+        problem = _name_problem(name)
+        if not problem and (name in FLOW_NAMES or name in FUNCTIONS or name in CONSTANTS):
+            problem = "has a meaning of its own in expressions"
+        if problem:
+            raise FieldError(
+                f"{shorten(name)} {problem}",
+                place=place_of(parameters, name, of_key=True),
+                path=f"{path}.{name}",
+                hint="give the parameter another name",
+            )
+
+
+def _name_problem(name: str) -> str:
+    return "is no identifier" if not name.isidentifier() or iskeyword(name) else ""
+
+
