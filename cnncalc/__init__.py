@@ -1,7 +1,7 @@
 """cnncalc: the shapes, costs and receptive fields of a convolutional network from one YAML file.
 
-    network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
-    summary = cnncalc.analyze(network)      # a Summary: prints as a table
+network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
+summary = cnncalc.analyze(network)      # a Summary: prints as a table
 """
 
 from __future__ import annotations

@@ -88,12 +88,20 @@ class _Expansion:
         if "repeat" in item.options:
             return self.expand_repeated(item, flow, context)
         if "inputs" not in item.options:
-            return self.expand_once(item, (flow,), context) if self.holds(item, flow, context) else flow
+            return (
+                self.expand_once(item, (flow,), context)
+                if self.holds(item, flow, context)
+                else flow
+            )
         # What an `if` leaves out may name nodes that another `if` left out.
         if not self._sees_flow(item) and not self.holds(item, flow, context):
             return flow
         sources = self.sources(item, flow, context)
-        return self.expand_once(item, sources, context) if self.holds(item, sources[0], context) else flow
+        return (
+            self.expand_once(item, sources, context)
+            if self.holds(item, sources[0], context)
+            else flow
+        )
 
     def expand_repeated(self, item: Item, flow: int, context: Context) -> int:
         condition = item.options.get("if", True)
@@ -268,7 +276,9 @@ class _Expansion:
         name = item.options["shares"]
         place = item.option_place("shares")
         if not isinstance(name, str):
-            raise FieldError(f"must be a name; received {shorten(name)}", place=place, path="shares")
+            raise FieldError(
+                f"must be a name; received {shorten(name)}", place=place, path="shares"
+            )
         index = self._referring(item, "shares", lambda: context.scope.find(name))
         if index == INPUT:
             raise FieldError("the input has no weights", place=place, path="shares")
@@ -290,7 +300,9 @@ class _Expansion:
     @staticmethod
     def _sees_flow(item: Item) -> bool:
         condition = item.options.get("if", True)
-        return is_expression(condition) and not names_in(condition).isdisjoint(("in_channels", "in_size"))
+        return is_expression(condition) and not names_in(condition).isdisjoint(
+            ("in_channels", "in_size")
+        )
 
     @staticmethod
     def _referring(item: Item, option: str, function: Callable[[], T]) -> T:

@@ -166,7 +166,9 @@ def _compile(node: ast.expr, text: str, depth: int) -> Evaluator:
         case ast.BoolOp(op=op, values=values):
             return _compile_bool(isinstance(op, ast.And), [part(value) for value in values])
         case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {*_COMPARE}:
-            return _compile_compare([_COMPARE[type(o)] for o in ops], [part(left), *map(part, rest)])
+            return _compile_compare(
+                [_COMPARE[type(o)] for o in ops], [part(left), *map(part, rest)]
+            )
         case ast.IfExp(test=test, body=body, orelse=orelse):
             condition, yes, no = part(test), part(body), part(orelse)
             return lambda names: (yes if condition(names) else no)(names)
@@ -181,7 +183,9 @@ def _compile(node: ast.expr, text: str, depth: int) -> Evaluator:
     )
 
 
-def _compile_binary(function: Callable[[Any, Any], Any], left: Evaluator, right: Evaluator) -> Evaluator:
+def _compile_binary(
+    function: Callable[[Any, Any], Any], left: Evaluator, right: Evaluator
+) -> Evaluator:
     def run(names: Mapping[str, Any]) -> Any:
         a, b = left(names), right(names)
         if function is operator.mul:

@@ -168,9 +168,7 @@ def _slide(field: Even | Uneven, window: Window, count: int) -> Field:
     return Uneven(field.axis, lows, highs)
 
 
-def _list_units(
-    field: Even | Uneven, reach: Transposed | Listed, before: int, count: int
-) -> Field:
+def _list_units(field: Even | Uneven, reach: Transposed | Listed, before: int, count: int) -> Field:
     if count > MAX_UNITS or field.count > MAX_UNITS:
         return UNKNOWN
     lows, highs = [], []

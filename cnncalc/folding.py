@@ -23,8 +23,7 @@ def fold(summary: Summary, depth: int) -> Summary:
         return ".".join(row.name.split(".")[:depth])
 
     rows = tuple(
-        _folded(scope, [*group], summary)
-        for scope, group in groupby(summary.layers, key=scope_of)
+        _folded(scope, [*group], summary) for scope, group in groupby(summary.layers, key=scope_of)
     )
     return replace(summary, layers=rows)
 
@@ -67,4 +66,3 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
         ),
         shares=None,
     )
-

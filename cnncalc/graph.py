@@ -82,7 +82,9 @@ class Graph:
         """
         index = len(self.nodes)
         if index >= MAX_NODES:
-            raise LimitError(f"the network has over {MAX_NODES:,} layers", place=item.place, path=name)
+            raise LimitError(
+                f"the network has over {MAX_NODES:,} layers", place=item.place, path=name
+            )
         shapes = tuple(self.shape_of(source) for source in inputs)
         try:
             output_shape = self._infer(layer, shapes)
@@ -134,8 +136,10 @@ class Graph:
     def _check_shared(self, node: Node) -> None:
         assert node.shares is not None
         owner = self.nodes[node.shares]
-        mine, others = ({k: [*map(int, w)] for k, w in n.layer.weights(*n.input_shapes).items()}
-                        for n in (node, owner))
+        mine, others = (
+            {k: [*map(int, w)] for k, w in n.layer.weights(*n.input_shapes).items()}
+            for n in (node, owner)
+        )
         if type(node.layer) is not type(owner.layer) or mine != others or not mine:
             raise ShapeError(
                 f"cannot share the weights of {owner.name}: they differ in kind or shape, or there"

@@ -35,7 +35,6 @@ class Item:
     def option_place(self, name: str) -> Place | None:
         return place_of(self.raw, name)
 
-
     def fields(self, main: str | None) -> dict[str, Any] | None:
         """Its value as fields: a scalar is that of `main`; None where there is no main field."""
         if isinstance(self.value, dict):

@@ -69,7 +69,12 @@ def with_expressions(schema: dict[str, Any]) -> dict[str, Any]:
 def _item() -> dict[str, Any]:
     kinds = registry()
     needing = sorted(kind for kind, cls in kinds.items() if _required(cls) or kind in JOINS)
-    join = {"anyOf": [{"type": "array", "items": _ITEMS}, {"type": ["object", "null"], "maxProperties": 0}]}
+    join = {
+        "anyOf": [
+            {"type": "array", "items": _ITEMS},
+            {"type": ["object", "null"], "maxProperties": 0},
+        ]
+    }
     properties: dict[str, Any] = {
         kind: {"description": inspect.getdoc(cls), **_value(cls)} for kind, cls in kinds.items()
     }
@@ -98,7 +103,7 @@ def _item() -> dict[str, Any]:
         "shares": {"type": "string", "description": "The node whose weights this one uses."},
         "frozen": with_expressions({"type": "boolean"}),
     }
-    called = sorted([*kinds, RESIDUAL, "layers"])
+    one_kind = [{"required": [kind]} for kind in sorted([*kinds, RESIDUAL, "layers"])]
     return {
         "anyOf": [
             {"enum": sorted({*kinds} - {*needing}), "description": "A layer with its defaults."},
@@ -113,14 +118,10 @@ def _item() -> dict[str, Any]:
                 "minProperties": 1,
                 "properties": properties,
                 "propertyNames": {"pattern": "^(=.*|[A-Za-z_][A-Za-z0-9_]*)$"},
-                "dependencies": {kind: {"not": _any_of(called, but=kind)} for kind in called},
+                "oneOf": [*one_kind, {"not": {"anyOf": one_kind}}],
             },
         ]
     }
-
-
-def _any_of(kinds: list[str], but: str) -> dict[str, Any]:
-    return {"anyOf": [{"required": [kind]} for kind in kinds if kind != but]}
 
 
 def _value(cls: type[Layer]) -> dict[str, Any]:

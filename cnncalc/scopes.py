@@ -125,7 +125,12 @@ class Scope:
 
 def check_name(name: object) -> str:
     """A name given in the file. Raises `ReferenceSpecError` if it may not be used."""
-    if not isinstance(name, str) or not name.isidentifier() or not name.isascii() or iskeyword(name):
+    if (
+        not isinstance(name, str)
+        or not name.isidentifier()
+        or not name.isascii()
+        or iskeyword(name)
+    ):
         raise ReferenceSpecError(
             f"{shorten(name)} is no identifier", hint="letters, digits and _, no digit first"
         )

@@ -197,13 +197,17 @@ class _Composer:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent):
-                self.fail(event, "a key must be a plain word", hint="quote a value that holds { or [")
+                self.fail(
+                    event, "a key must be a plain word", hint="quote a value that holds { or ["
+                )
             key = str(event.value)
             if key == "<<" and event.implicit[0]:
                 self.fail(event, "merge keys (<<) are not YAML 1.2", hint="use a block instead")
             if key in data:
                 line = data.marks[key][0][0] + 1
-                self.fail(event, f"the key {shorten(key)} stands here twice", hint=f"first on line {line}")
+                self.fail(
+                    event, f"the key {shorten(key)} stands here twice", hint=f"first on line {line}"
+                )
             value_event = next(self.events)
             data[key] = self.value(value_event, depth + 1)
             data.marks[key] = (_mark(event), _mark(value_event))

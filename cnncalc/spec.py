@@ -74,7 +74,9 @@ class Architecture(BaseModel):
         if not isinstance(data, dict):
             what = "is empty" if data is None else f"holds {shorten(data)}, not a mapping"
             raise FieldError(
-                f"the spec {what}", place=place_of(data), hint="it needs at least input: and layers:"
+                f"the spec {what}",
+                place=place_of(data),
+                hint="it needs at least input: and layers:",
             )
         for key in ("inputs", "output", "outputs"):
             if key in data:
@@ -163,7 +165,9 @@ class Architecture(BaseModel):
                 raise error.at(place, "input") from None
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise FieldError(
-                    f"must be positive integers; received {shorten(value)}", place=place, path="input"
+                    f"must be positive integers; received {shorten(value)}",
+                    place=place,
+                    path="input",
                 )
             sizes.append(value)
         if not 1 <= len(sizes) <= 4:
@@ -233,5 +237,3 @@ def _check_parameter_names(parameters: Mapping[str, Any], path: str) -> None:
 
 def _name_problem(name: str) -> str:
     return "is no identifier" if not name.isidentifier() or iskeyword(name) else ""
-
-

@@ -72,7 +72,13 @@ def expected(schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = 
     if kind == "array":
         items = schema.get("prefixItems", [schema.get("items", {})])[0]
         length = schema.get("maxItems")
-        count = "" if not length else f" {length}" if length == schema.get("minItems") else f" up to {length}"
+        count = (
+            ""
+            if not length
+            else f" {length}"
+            if length == schema.get("minItems")
+            else f" up to {length}"
+        )
         return f"a list of{count} ({expected(items, definitions)})" if items else "a list"
     words = {"boolean": "true or false", "string": "text", "object": "a mapping", "null": "null"}
     return words.get(kind, str(kind))

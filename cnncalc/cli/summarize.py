@@ -50,7 +50,9 @@ def summarize(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to a file; it gives the format."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to a file; it gives the format."
+        ),
     ] = None,
 ) -> None:
     """Print the table of a network: shapes, parameters, multiply-adds, receptive fields.

@@ -29,7 +29,11 @@ class _Convolution(Layer):
 
     def flops(self, x: Shape) -> Expr | None:
         operations = 2 * self.multiply_adds(x)
-        return operations + outputs_of(self.output_shape(x)) if "bias" in self.weights(x) else operations
+        return (
+            operations + outputs_of(self.output_shape(x))
+            if "bias" in self.weights(x)
+            else operations
+        )
 
 
 class _WindowedConvolution(Windowed, _Convolution):
@@ -206,5 +210,3 @@ def check_padding_mode(mode: str, sizes: Shape, rings: Sequence[Window]) -> None
     for size, ring in zip(sizes, widest, strict=True):
         if (mode == "reflect" and ring >= size) or (mode == "circular" and ring > size):
             raise ShapeError(f"{mode} padding of {ring} does not fit an axis of {size}")
-
-

@@ -89,9 +89,9 @@ class AvgPool(_Pool):
 class _AdaptivePool(Layer):
     """Bins that cover each axis: bin i is [⌊i·n/m⌋, ⌈(i + 1)·n/m⌉) for n units in and m out."""
 
-    output_size: PositiveInt | Annotated[
-        tuple[PositiveInt | None, ...], Field(min_length=1, max_length=3)
-    ]
+    output_size: (
+        PositiveInt | Annotated[tuple[PositiveInt | None, ...], Field(min_length=1, max_length=3)]
+    )
 
     torch_name: ClassVar[str]
 

@@ -130,7 +130,7 @@ def _fill(shape: Shape, numbers: int) -> Shape:
     unknown = shape.count(-1)
     if unknown > 1 or any(size < 1 and size != -1 for size in shape):
         raise ShapeError(f"{list(shape)} is no shape", hint="lengths are positive; one may be -1")
-    if (numbers % known if unknown else numbers != known):
+    if numbers % known if unknown else numbers != known:
         raise ShapeError(f"{numbers} numbers do not fit the shape {list(shape)}")
     return tuple(numbers // known if size == -1 else size for size in shape)
 
@@ -139,5 +139,3 @@ def _check_axes(shape: Shape) -> Shape:
     if len(shape) > MAX_AXES:
         raise ShapeError(f"the output would have {len(shape)} axes; at most {MAX_AXES}")
     return shape
-
-

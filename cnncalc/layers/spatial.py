@@ -82,7 +82,9 @@ class Upsample(Layer):
     scale_factor: (
         Positive | Annotated[tuple[Positive, ...], Field(min_length=1, max_length=3)] | None
     ) = None
-    size: PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)] | None = None
+    size: (
+        PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)] | None
+    ) = None
     mode: Literal["nearest", "linear", "bilinear", "trilinear"] = "nearest"
     align_corners: bool | None = None
 

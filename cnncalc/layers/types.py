@@ -21,8 +21,7 @@ PaddingPerAxis = (
 WindowPadding = PaddingPerAxis | Literal["same", "valid"]
 Ring = Annotated[tuple[NonNegativeInt, NonNegativeInt], Field()]
 RingPerAxis = (
-    NonNegativeInt
-    | Annotated[tuple[NonNegativeInt | Ring, ...], Field(min_length=1, max_length=3)]
+    NonNegativeInt | Annotated[tuple[NonNegativeInt | Ring, ...], Field(min_length=1, max_length=3)]
 )
 """Units before and after each spatial axis: one number for all, one or a pair for each."""
 

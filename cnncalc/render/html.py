@@ -41,7 +41,10 @@ def render(
         "</tbody>",
         "<tfoot>",
         _row(cells.total, cells.columns, name="total"),
-        *(f'<tr class="note"><td colspan="{span}">{escape(note)}</td></tr>' for note in cells.notes),
+        *(
+            f'<tr class="note"><td colspan="{span}">{escape(note)}</td></tr>'
+            for note in cells.notes
+        ),
         "</tfoot>",
         "</table>",
     ]

@@ -52,7 +52,9 @@ def render(
     summary: Summary, columns: str | Iterable[str] | None = None, *, formulas: bool = False
 ) -> str:
     """A table to paste or \\input; needs booktabs, and longtable where it says so."""
-    chosen = tuple(column for column in choose(columns, formulas=formulas) if column.name != "share")
+    chosen = tuple(
+        column for column in choose(columns, formulas=formulas) if column.name != "share"
+    )
     cells = tabulate(summary, chosen)
     alignment = "".join("r" if column.numeric else "l" for column in chosen)
     maths = [column.worked for column in chosen]

@@ -35,7 +35,9 @@ def render(
         for name in DROPPED_FIRST:
             if _natural_width(cells) <= width:
                 break
-            chosen = tuple(column for column in chosen if column.name.removesuffix("_formula") != name)
+            chosen = tuple(
+                column for column in chosen if column.name.removesuffix("_formula") != name
+            )
             cells = tabulate(summary, chosen)
     console = Console(
         file=StringIO(),
