@@ -5,7 +5,8 @@ Conventions are declared in `CONVENTIONS` and printed under every table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.fields import UNKNOWN, Field, Uneven, even_formula, input_fields, joined, through
 from cnncalc.formula import ZERO, Expr, expr
+from cnncalc.geometry import SAME, Reach
 from cnncalc.layers.merge import Merge
 from cnncalc.recorder import record
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
-    from cnncalc.geometry import Reach
     from cnncalc.graph import Graph, Node
-    from cnncalc.layers.base import Layer, Shape
+    from cnncalc.layers.base import Shape
 
 DTYPE_BYTES = {
     "float64": 8,
@@ -39,8 +40,8 @@ MAX_LISTED_UNITS = 2**22
 CONVENTIONS = (
     "parameters: learnable numbers; frozen ones and buffers (running statistics) apart",
     "multiply-adds: of convolutions and linear layers, biases not counted",
-    "flops: 2 per multiply-add, 1 per output for bias, activation and further join operand, "
-    "2 for normalisation, the window for pooling",
+    "flops: 2 per multiply-add; 1 per output for bias, activation and further operand of a join,"
+    " 2 for normalisation, the window's size for pooling",
     "receptive field: input pixels, not clipped to the image",
 )
 
@@ -56,8 +57,7 @@ class ReceptiveField(NamedTuple):
     """First pixel that unit 0 sees; negative in the padding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Formulas:
+class Formulas(NamedTuple):
     """Worked formulas; each evaluates to the figure of its name."""
 
     output_shape: tuple[Expr, ...]
@@ -65,8 +65,15 @@ class Formulas:
     multiply_adds: Expr
     flops: Expr | None
     frozen_parameters: Expr = ZERO
-    receptive_field: tuple[Expr, ...] | None = None
-    """One for each spatial axis, where a window slides over an even field; else None."""
+    steps: tuple[tuple[Field, Reach], ...] = ()
+    """For each spatial axis of the network's input, the field before and how the layer sees it."""
+
+    @property
+    def receptive_field(self) -> tuple[Expr, ...] | None:
+        """One for each spatial axis, where a window slides over an even field; else None."""
+        formulas = [even_formula(field, reach) for field, reach in self.steps]
+        known = [formula for formula in formulas if formula is not None]
+        return tuple(known) if known and len(known) == len(formulas) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +125,26 @@ class Summary:
     source: str
     input_shape: Shape
     output_shape: Shape
+    receptive_field: ReceptiveField
     layers: tuple[LayerSummary, ...]
     dtype: str = "float32"
     batch_size: int = 1
-    scopes: dict[str, str] = field(default_factory=dict, repr=False)
+    scopes: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
     @cached_property
     def totals(self) -> Totals:
         rows = self.layers
         uncounted = dict.fromkeys(row.kind for row in rows if row.flops is None)
         return Totals(
-            *(
-                sum(getattr(row, name) for row in rows)
-                for name in ("parameters", "frozen_parameters", "buffers", "multiply_adds")
-            ),
-            sum(row.flops or 0 for row in rows),
-            sum(row.weight_bytes for row in rows),
-            sum(row.activation_bytes for row in rows),
-            rows[-1].receptive_field if rows else ReceptiveField((), (), ()),
-            tuple(uncounted),
+            parameters=sum(row.parameters for row in rows),
+            frozen_parameters=sum(row.frozen_parameters for row in rows),
+            buffers=sum(row.buffers for row in rows),
+            multiply_adds=sum(row.multiply_adds for row in rows),
+            flops=sum(row.flops or 0 for row in rows),
+            weight_bytes=sum(row.weight_bytes for row in rows),
+            activation_bytes=sum(row.activation_bytes for row in rows),
+            receptive_field=self.receptive_field,
+            uncounted=tuple(uncounted),
         )
 
     def __str__(self) -> str:
@@ -162,14 +170,15 @@ def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) 
         raise UsageError(f"the batch size must be at least 1; received {batch_size}")
     rows = _Analysis(graph, DTYPE_BYTES[dtype], batch_size).rows()
     return Summary(
-        graph.name,
-        graph.source,
-        graph.input_shape,
-        graph.shape_of(graph.output),
-        rows,
-        dtype,
-        batch_size,
-        graph.scopes,
+        name=graph.name,
+        source=graph.source,
+        input_shape=graph.input_shape,
+        output_shape=graph.shape_of(graph.output),
+        receptive_field=rows[graph.output].receptive_field,
+        layers=rows,
+        dtype=dtype,
+        batch_size=batch_size,
+        scopes=graph.scopes,
     )
 
 
@@ -183,8 +192,18 @@ class _Costs(NamedTuple):
     multiply_adds: Expr
     flops: Expr | None
     output_shape: tuple[Expr, ...]
+    activation_bytes: int
     reaches: tuple[tuple[Reach, ...], ...]
     """For each input, how the outputs see each of its axes."""
+    moves: bool
+    """Whether any output unit sees anything but the input unit at its own place."""
+
+
+class _Seen(NamedTuple):
+    """What the units of one node see: a field for each spatial axis of the network's input."""
+
+    fields: tuple[Field, ...]
+    summary: ReceptiveField
 
 
 class _Analysis:
@@ -192,86 +211,113 @@ class _Analysis:
         self.graph = graph
         self.number_bytes = number_bytes
         self.batch_size = batch_size
-        self.fields: dict[int, tuple[Field, ...]] = {INPUT: input_fields(graph.input_shape)}
+        self.seen: dict[int, _Seen] = {INPUT: _seen(input_fields(graph.input_shape))}
         self.costs: dict[tuple[int, tuple[Shape, ...]], _Costs] = {}
         self.listed = 0
 
     def rows(self) -> tuple[LayerSummary, ...]:
         nodes = self.graph.nodes
-        last_use = {index: node.index for node in nodes for index in node.inputs}
+        last_use = {index: node.number for node in nodes for index in node.inputs}
         rows = []
         for node in nodes:
             rows.append(self.row(node))
             for index in node.inputs:
-                if last_use[index] == node.index:
-                    self.fields.pop(index, None)
+                if last_use[index] == node.number:
+                    self.seen.pop(index, None)
         return tuple(rows)
 
     def row(self, node: Node) -> LayerSummary:
         key = (id(node.layer), node.input_shapes)
         costs = self.costs.get(key)
         if costs is None:
-            costs = self.costs[key] = _costs(node.layer, node.input_shapes, self.batch_size)
-        field_formulas = self.see(node, costs)
-        owned = ZERO if node.shares is not None else costs.parameters
+            costs = self.costs[key] = self.cost(node)
+        seen, steps = self.see(node, costs)
+        self.seen[node.number] = seen
+        owned = costs.parameters if node.shares is None else ZERO
         learnt, frozen = (ZERO, owned) if node.frozen else (owned, ZERO)
+        name_of = self.graph.name_of
         return LayerSummary(
-            name=node.name,
-            kind=node.layer.kind,
-            layer=costs.text,
-            inputs=tuple(map(self.graph.name_of, node.inputs)),
-            input_shapes=node.input_shapes,
-            output_shape=node.output_shape,
-            weights=costs.weights,
-            parameters=learnt.value,
-            frozen_parameters=frozen.value,
-            buffers=0 if node.shares is not None else costs.buffers,
-            multiply_adds=costs.multiply_adds.value,
-            flops=None if costs.flops is None else costs.flops.value,
-            receptive_field=_receptive_field(self.fields[node.index]),
-            weight_bytes=owned.value * self.number_bytes,
-            activation_bytes=prod(node.output_shape) * self.number_bytes * self.batch_size,
-            formulas=Formulas(
-                costs.output_shape, learnt, costs.multiply_adds, costs.flops, frozen, field_formulas
-            ),
-            shares=None if node.shares is None else self.graph.nodes[node.shares].name,
+            node.name,
+            node.layer.kind,
+            costs.text,
+            tuple([name_of(source) for source in node.inputs]),
+            node.input_shapes,
+            node.output_shape,
+            costs.weights,
+            learnt.value,
+            frozen.value,
+            costs.buffers if node.shares is None else 0,
+            costs.multiply_adds.value,
+            None if costs.flops is None else costs.flops.value,
+            seen.summary,
+            owned.value * self.number_bytes,
+            costs.activation_bytes,
+            Formulas(costs.output_shape, learnt, costs.multiply_adds, costs.flops, frozen, steps),
+            None if node.shares is None else name_of(node.shares),
         )
 
-    def see(self, node: Node, costs: _Costs) -> tuple[Expr, ...] | None:
-        """Works out the node's fields; returns their formulas where they have one."""
-        operands = [
-            tuple(
-                self.follow(field, reaches, shape, node.output_shape)
-                for field in self.fields[source]
-            )
-            for source, reaches, shape in zip(
-                node.inputs, costs.reaches, node.input_shapes, strict=True
-            )
-        ]
-        if len(operands) == 1:
-            self.fields[node.index] = operands[0]
+    def cost(self, node: Node) -> _Costs:
+        layer, shapes = node.layer, node.input_shapes
+        flops, multiply_adds = layer.flops(*shapes), layer.multiply_adds(*shapes)
+        if self.batch_size > 1:
+            multiply_adds = self.batch_size * multiply_adds if multiply_adds.value else ZERO
+            flops = self.batch_size * flops if flops is not None and flops.value else flops
+        if isinstance(layer, Merge):
+            reaches = tuple(tuple(layer.reach(shape)) for shape in shapes)
         else:
-            self.fields[node.index] = tuple(
-                self.listing(joined(fields)) for fields in zip(*operands, strict=True)
-            )
-            return None
-        formulas = [
-            even_formula(field, costs.reaches[0][field.axis])
-            for field in self.fields[node.inputs[0]]
-            if field.axis is not None
-        ]
-        known = [formula for formula in formulas if formula is not None]
-        return tuple(known) if known and len(known) == len(operands[0]) else None
+            reaches = (tuple(layer.reach(*shapes)),)
+        return _Costs(
+            text=record(layer, shapes),
+            weights={
+                name: tuple(int(size) for size in shape)
+                for name, shape in layer.weights(*shapes).items()
+            },
+            buffers=sum(prod(shape) for shape in layer.buffers(*shapes).values()),
+            parameters=layer.parameters(*shapes),
+            multiply_adds=multiply_adds,
+            flops=flops,
+            output_shape=tuple(expr(size) for size in layer.output_shape(*shapes)),
+            activation_bytes=prod(node.output_shape) * self.number_bytes * self.batch_size,
+            reaches=reaches,
+            moves=any(reach is not SAME for operand in reaches for reach in operand),
+        )
+
+    def see(self, node: Node, costs: _Costs) -> tuple[_Seen, tuple[tuple[Field, Reach], ...]]:
+        """What the node's units see, and the steps that led there from its one input."""
+        if len(node.inputs) == 1:
+            before = self.seen[node.inputs[0]]
+            if not costs.moves:
+                return before, ()
+            reaches = costs.reaches[0]
+            fields = self.follow(before.fields, reaches, node.input_shapes[0], node.output_shape)
+            steps = [
+                (field, reaches[field.axis]) for field in before.fields if field.axis is not None
+            ]
+            return _seen(fields), tuple(steps) if len(steps) == len(fields) else ()
+        operands = []
+        for source, reaches, shape in zip(
+            node.inputs, costs.reaches, node.input_shapes, strict=True
+        ):
+            fields = self.seen[source].fields
+            if costs.moves:
+                fields = self.follow(fields, reaches, shape, node.output_shape)
+            operands.append(fields)
+        joint = tuple(self.listing(joined(fields)) for fields in zip(*operands, strict=True))
+        return _seen(joint), ()
 
     def follow(
-        self, field: Field, reaches: tuple[Reach, ...], shape: Shape, output_shape: Shape
-    ) -> Field:
-        if field.axis is None:
-            return field
-        reach = reaches[field.axis]
-        sizes = (shape[field.axis], output_shape[min(field.axis, len(output_shape) - 1)])
-        seen = through(field, reach, sizes)
-        return field if seen is field else self.listing(seen)
+        self, fields: tuple[Field, ...], reaches: tuple[Reach, ...], shape: Shape, after: Shape
+    ) -> tuple[Field, ...]:
+        """The fields behind a layer that turns `shape` into `after`."""
+        seen = []
+        for field in fields:
+            axis = field.axis
+            if axis is None or reaches[axis] is SAME:
+                seen.append(field)
+                continue
+            sizes = (shape[axis], after[axis] if axis < len(after) else 1)
+            seen.append(self.listing(through(field, reaches[axis], sizes)))
+        return tuple(seen)
 
     def listing(self, field: Field) -> Field:
         """`field`, unless too many units have been listed by now."""
@@ -282,32 +328,10 @@ class _Analysis:
         return field
 
 
-def _costs(layer: Layer, shapes: tuple[Shape, ...], batch_size: int) -> _Costs:
-    flops, multiply_adds = layer.flops(*shapes), layer.multiply_adds(*shapes)
-    if batch_size > 1:
-        multiply_adds = batch_size * multiply_adds if multiply_adds.value else multiply_adds
-        flops = batch_size * flops if flops else flops
-    buffers = layer.buffers(*shapes)
-    return _Costs(
-        text=record(layer, shapes),
-        weights={
-            name: tuple(int(size) for size in shape)
-            for name, shape in layer.weights(*shapes).items()
-        },
-        buffers=sum(prod(shape) for shape in buffers.values()),
-        parameters=layer.parameters(*shapes),
-        multiply_adds=multiply_adds,
-        flops=flops,
-        output_shape=tuple(expr(size) for size in layer.output_shape(*shapes)),
-        reaches=tuple(tuple(layer.reach(shape)) for shape in shapes)
-        if isinstance(layer, Merge)
-        else (tuple(layer.reach(*shapes)),),
+def _seen(fields: tuple[Field, ...]) -> _Seen:
+    summary = ReceptiveField(
+        tuple([field.size for field in fields]),
+        tuple([field.jump for field in fields]),
+        tuple([field.start for field in fields]),
     )
-
-
-def _receptive_field(fields: tuple[Field, ...]) -> ReceptiveField:
-    return ReceptiveField(
-        tuple(field.size for field in fields),
-        tuple(field.jump for field in fields),
-        tuple(field.start for field in fields),
-    )
+    return _Seen(fields, summary)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import ExpressionError, FieldError, LimitError, shorten
 from cnncalc.expressions import evaluate, is_expression
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 class Names(Mapping[str, Any]):
     """The names of an expression: parameters, `in_channels`, `in_size` and `index`."""
 
-    __slots__ = ("index", "parameters", "shape")
+    __slots__ = ("parameters", "shape", "turn")
 
-    def __init__(self, parameters: Mapping[str, Any], shape: Shape, index: int) -> None:
+    def __init__(self, parameters: Mapping[str, Any], shape: Shape, turn: int) -> None:
         self.parameters = parameters
         self.shape = shape
-        self.index = index
+        self.turn = turn
 
     def __getitem__(self, name: str) -> Any:
         if name in self.parameters:
@@ -38,7 +37,7 @@ class Names(Mapping[str, Any]):
         if name == "in_size":
             return list(self.shape[1:])
         if name == "index":
-            return self.index
+            return self.turn
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -48,19 +47,18 @@ class Names(Mapping[str, Any]):
         return len(self.parameters) + len(FLOW_NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where items are expanded. `blocks` are the calls that led here, `index` the turn."""
+class Context(NamedTuple):
+    """Where items are expanded. `blocks` are the calls that led here, `turn` the repeat's."""
 
     scope: Scope
     parameters: Mapping[str, Any]
     blocks: tuple[str, ...] = ()
-    index: int = 0
+    turn: int = 0
     frozen: bool = False
 
     def value(self, text: str, shape: Shape) -> Any:
         """An expression's value where a tensor of `shape` flows in."""
-        return evaluate(text, Names(self.parameters, shape, self.index))
+        return evaluate(text, Names(self.parameters, shape, self.turn))
 
     def field(self, fields: Mapping[str, Any], key: str, shape: Shape, path: str) -> Any:
         """A field with its expressions worked out; lists become tuples."""

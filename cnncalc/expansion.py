@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnncalc.context import Context, Names
@@ -20,7 +19,7 @@ from cnncalc.items import GROUP, JOINS, RESIDUAL, Item, branches_of, parse_item,
 from cnncalc.layers import find
 from cnncalc.scopes import INPUT, Scope, check_name
 from cnncalc.source import place_of
-from cnncalc.validation import check_brackets, unknown_key, validated
+from cnncalc.validation import unknown_key, validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +45,7 @@ def build_graph(architecture: Architecture) -> Graph:
 class _Expansion:
     def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
+        self.blocks = architecture.checked_blocks()
         self.parameters = architecture.parameter_values()
         self.graph = Graph(
             architecture.title, architecture.source, architecture.input_shape(self.parameters)
@@ -84,7 +84,7 @@ class _Expansion:
         if not item.options:
             return self.expand_once(item, (flow,), context)
         frozen = context.truth(item, "frozen", self.graph.shape_of(flow), default=False)
-        context = replace(context, frozen=frozen or context.frozen)
+        context = context._replace(frozen=frozen or context.frozen)
         if "repeat" in item.options:
             return self.expand_repeated(item, flow, context)
         if "inputs" not in item.options:
@@ -106,10 +106,10 @@ class _Expansion:
     def expand_repeated(self, item: Item, flow: int, context: Context) -> int:
         condition = item.options.get("if", True)
         by_turn = is_expression(condition) and "index" in names_in(condition)
-        if not by_turn and not self.holds(item, flow, replace(context, index=0)):
+        if not by_turn and not self.holds(item, flow, context._replace(turn=0)):
             return flow
         for turn in range(context.repeats(item, self.graph.shape_of(flow))):
-            inner = replace(context, index=turn)
+            inner = context._replace(turn=turn)
             self.count(item)
             sources = self.sources(item, flow, inner)
             if self.holds(item, sources[0], inner):
@@ -124,7 +124,7 @@ class _Expansion:
             if not isinstance(kind, str):
                 raise unknown_kind(kind, item.place, self.architecture)
         is_join = kind in JOINS or kind == RESIDUAL
-        block = self.architecture.block(kind)
+        block = self.blocks.get(kind)
         cls = None if block or is_join or kind == GROUP else find(kind)
         if not (block or is_join or kind == GROUP or cls):
             raise unknown_kind(kind, item.place, self.architecture)
@@ -167,7 +167,6 @@ class _Expansion:
                 path=cls.kind,
                 hint=f"its fields: {', '.join(cls.model_fields)}" if cls.model_fields else "",
             )
-        check_brackets(fields, cls.kind)
         shape = self.graph.shape_of(source)
         values = {key: context.field(fields, key, shape, cls.kind) for key in fields}
         key = (cls.kind, repr(values))
@@ -194,7 +193,7 @@ class _Expansion:
         for branch_name, items in branches:
             branch = scope.open("branch", branch_name)
             self.graph.scopes[branch.path] = "branch"
-            outputs.append(self.expand(items, sources[0], replace(context, scope=branch)))
+            outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
         cls = find("add" if kind == RESIDUAL else kind)
         assert cls is not None
         layer = self.layers.get((cls.kind, "{}")) or self.layers.setdefault((cls.kind, "{}"), cls())
@@ -219,10 +218,10 @@ class _Expansion:
                 chain = " → ".join((*context.blocks, kind))
                 raise ReferenceSpecError(f"the block calls itself: {chain}", path=kind)
             parameters = self.arguments(item, kind, block, source, context)
-            context = replace(context, parameters=parameters, blocks=(*context.blocks, kind))
+            context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
         scope = context.scope.open(kind, name)
         self.graph.scopes[scope.path] = kind
-        return self.expand(items, source, replace(context, scope=scope))
+        return self.expand(items, source, context._replace(scope=scope))
 
     def arguments(
         self, item: Item, kind: str, block: Block, source: int, context: Context
@@ -231,7 +230,6 @@ class _Expansion:
         given = item.fields(next(iter(block.parameters), None))
         if given is None:
             raise FieldError("this block has no parameters", place=item.place, path=kind)
-        check_brackets(given, kind)
         for key in given:
             if key not in block.parameters:
                 raise unknown_key(given, key, block.parameters, path=kind, what="parameter")
@@ -246,7 +244,7 @@ class _Expansion:
                 )
             elif is_expression(default):
                 try:
-                    values[key] = evaluate(default, Names(values, shape, context.index))
+                    values[key] = evaluate(default, Names(values, shape, context.turn))
                 except ExpressionError as error:
                     place = place_of(block.parameters, key)
                     raise error.at(place, f"blocks.{kind}.parameters.{key}") from None

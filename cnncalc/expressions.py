@@ -260,9 +260,9 @@ def _item(holder: Any, key: Any) -> Any:
 
 def _check_repetition(a: Any, b: Any) -> None:
     for count, sequence in ((a, b), (b, a)):
-        if isinstance(sequence, str | list | tuple) and isinstance(count, int):
-            if _length(sequence) * count > MAX_LENGTH:
-                raise OverflowError("the list or text is too long")
+        repeated = isinstance(sequence, str | list | tuple) and isinstance(count, int)
+        if repeated and _length(sequence) * count > MAX_LENGTH:
+            raise OverflowError("the list or text is too long")
 
 
 def _bounded(value: Any) -> Any:

@@ -6,43 +6,37 @@ symbols (`out·(k²·in + 1)`), so the three cannot drift apart. Texts are writt
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUM, _PRODUCT, _ATOM = range(3)
 
 
 class Expr:
-    """A whole number and the arithmetic that led to it. Immutable."""
+    """A whole number and the arithmetic that led to it. Immutable.
 
-    __slots__ = ("_level", "_parts", "_write", "value")
+    `_parts` holds the operands of `_operation`, or the name of a plain number.
+    """
 
-    def __init__(
-        self, value: int, level: int, write: Callable[..., str], parts: tuple[Expr, ...] = ()
-    ) -> None:
+    __slots__ = ("_operation", "_parts", "value")
+
+    def __init__(self, value: int, operation: str, *parts: Any) -> None:
         self.value = value
-        self._level = level
-        self._write = write
+        self._operation = operation
         self._parts = parts
 
     @property
     def text(self) -> str:
         """The worked formula, in numbers."""
-        return self._render(symbolic=False)
+        return _write(self, symbolic=False)[0]
 
     @property
     def symbols(self) -> str:
         """The same formula in the names that were given to its numbers."""
-        return self._render(symbolic=True)
-
-    def _render(self, symbolic: bool) -> str:
-        if not self._parts:
-            return self._write(symbolic)
-        return self._write(*((part._render(symbolic), part._level) for part in self._parts))
+        return _write(self, symbolic=True)[0]
 
     def __int__(self) -> int:
         return self.value
@@ -60,11 +54,11 @@ class Expr:
 
     def __add__(self, other: Expr | int) -> Expr:
         other = expr(other)
-        return Expr(self.value + other.value, _SUM, _write_sum, (self, other))
+        return Expr(self.value + other.value, "+", self, other)
 
     def __sub__(self, other: Expr | int) -> Expr:
         other = expr(other)
-        return Expr(self.value - other.value, _SUM, _write_difference, (self, other))
+        return Expr(self.value - other.value, "−", self, other)
 
     def __mul__(self, other: Expr | int) -> Expr:
         other = expr(other)
@@ -72,7 +66,7 @@ class Expr:
             return other
         if other is ONE:
             return self
-        return Expr(self.value * other.value, _PRODUCT, _write_product, (self, other))
+        return Expr(self.value * other.value, "·", self, other)
 
     def __radd__(self, other: int) -> Expr:
         return expr(other) + self
@@ -86,61 +80,85 @@ class Expr:
         value, remainder = divmod(self.value, other.value)
         if remainder:
             raise ArithmeticError(f"{self.value} is not a multiple of {other.value}")
-        return Expr(value, _PRODUCT, _write_quotient, (self, other))
+        return Expr(value, "/", self, other)
 
     def __pow__(self, power: int) -> Expr:
-        exponent = str(power).translate(_SUPERSCRIPTS)
-        return Expr(
-            self.value**power, _ATOM, lambda base: f"{_enclose(base, _ATOM)}{exponent}", (self,)
-        )
+        return Expr(self.value**power, "^", self, power)
 
 
 def expr(value: Expr | int) -> Expr:
     """`value` as an expression; a plain number is its own formula."""
-    return value if isinstance(value, Expr) else sym("", value)
+    return value if isinstance(value, Expr) else Expr(value, "", "")
 
 
 def sym(name: str, value: Expr | int) -> Expr:
     """A number with a name: prints as its value, or as `name` in `symbols`."""
-    if isinstance(value, Expr):
-        return value
-    return Expr(
-        int(value), _ATOM if value >= 0 else _SUM, lambda symbolic: _leaf(name, value, symbolic)
-    )
+    return value if isinstance(value, Expr) else Expr(value, "", name)
 
 
 def product(values: Iterable[Expr | int], name: str = "") -> Expr:
     """The product of `values`; runs of equal ones become powers. Empty: `ONE`."""
-    total = ONE
-    for _, run in groupby((sym(name, value) for value in values), key=lambda e: (e.value, e.text)):
-        factors = list(run)
-        total = total * (factors[0] ** len(factors) if len(factors) > 1 else factors[0])
-    return total
+    runs: list[tuple[Expr, int]] = []
+    for value in values:
+        factor = sym(name, value)
+        if runs and _alike(runs[-1][0], factor):
+            runs[-1] = (factor, runs[-1][1] + 1)
+        else:
+            runs.append((factor, 1))
+    result = ONE
+    for factor, power in runs:
+        result = result * (factor**power if power > 1 else factor)
+    return result
 
 
 def total(values: Iterable[Expr | int]) -> Expr:
     """The sum of the values that are not zero, written out."""
-    result: Expr | None = None
-    for value in values:
-        if int(value):
-            result = expr(value) if result is None else result + value
-    return ZERO if result is None else result
+    terms = [expr(value) for value in values if int(value)]
+    if len(terms) < 2:
+        return terms[0] if terms else ZERO
+    return Expr(sum(term.value for term in terms), "+", *terms)
 
 
 def floor_divide(dividend: Expr, divisor: Expr | int) -> Expr:
     """`⌊dividend/divisor⌋`."""
     divisor = expr(divisor)
-    return Expr(dividend.value // divisor.value, _ATOM, _write_floor, (dividend, divisor))
+    return Expr(dividend.value // divisor.value, "⌊⌋", dividend, divisor)
 
 
 def ceil_divide(dividend: Expr, divisor: Expr | int) -> Expr:
     """`⌈dividend/divisor⌉`."""
     divisor = expr(divisor)
-    return Expr(-(-dividend.value // divisor.value), _ATOM, _write_ceil, (dividend, divisor))
+    return Expr(-(-dividend.value // divisor.value), "⌈⌉", dividend, divisor)
 
 
-def _leaf(name: str, value: int, symbolic: bool) -> str:
-    return name if symbolic and name else str(value).replace("-", "−")
+def _alike(a: Expr, b: Expr) -> bool:
+    """Whether two factors of equal value are written alike too."""
+    if a.value != b.value:
+        return False
+    plain = not a._operation and not b._operation
+    return (a._parts == b._parts) if plain else a.text == b.text
+
+
+def _write(formula: Expr, *, symbolic: bool) -> tuple[str, int]:
+    """The text of a formula and how tightly it binds."""
+    operation, parts = formula._operation, formula._parts
+    if not operation:
+        text = parts[0] if symbolic and parts[0] else str(formula.value).replace("-", "−")
+        return text, _ATOM if formula.value >= 0 else _SUM
+    if operation == "+":
+        return " + ".join(_write(part, symbolic=symbolic)[0] for part in parts), _SUM
+    left = _write(parts[0], symbolic=symbolic)
+    if operation == "^":
+        return f"{_enclose(left, _ATOM)}{str(parts[1]).translate(_SUPERSCRIPTS)}", _ATOM
+    right = _write(parts[1], symbolic=symbolic)
+    if operation == "−":
+        return f"{left[0]} − {_enclose(right, _PRODUCT)}", _SUM
+    if operation == "·":
+        return f"{_enclose(left, _PRODUCT)}·{_enclose(right, _PRODUCT)}", _PRODUCT
+    quotient = f"{_enclose(left, _PRODUCT)}/{_enclose(right, _ATOM)}"
+    if operation == "/":
+        return quotient, _PRODUCT
+    return f"{operation[0]}{quotient}{operation[1]}", _ATOM
 
 
 def _enclose(part: tuple[str, int], level: int) -> str:
@@ -148,30 +166,6 @@ def _enclose(part: tuple[str, int], level: int) -> str:
     return text if own >= level else f"({text})"
 
 
-def _write_sum(left: tuple[str, int], right: tuple[str, int]) -> str:
-    return f"{left[0]} + {right[0]}"
-
-
-def _write_difference(left: tuple[str, int], right: tuple[str, int]) -> str:
-    return f"{left[0]} − {_enclose(right, _PRODUCT)}"
-
-
-def _write_product(left: tuple[str, int], right: tuple[str, int]) -> str:
-    return f"{_enclose(left, _PRODUCT)}·{_enclose(right, _PRODUCT)}"
-
-
-def _write_quotient(left: tuple[str, int], right: tuple[str, int]) -> str:
-    return f"{_enclose(left, _PRODUCT)}/{_enclose(right, _ATOM)}"
-
-
-def _write_floor(left: tuple[str, int], right: tuple[str, int]) -> str:
-    return f"⌊{_write_quotient(left, right)}⌋"
-
-
-def _write_ceil(left: tuple[str, int], right: tuple[str, int]) -> str:
-    return f"⌈{_write_quotient(left, right)}⌉"
-
-
-ZERO = sym("", 0)
-ONE = sym("", 1)
+ZERO = expr(0)
+ONE = expr(1)
 """The empty product: it vanishes when it is multiplied."""

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from cnncalc.errors import FieldError, LimitError, Place, ReferenceSpecError, ShapeError, SpecError
+from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
 from cnncalc.layers.base import Layer, Shape, write_shape
 from cnncalc.layers.merge import Merge
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from cnncalc.formula import Expr
     from cnncalc.items import Item
-    from cnncalc.spec import Architecture
 
 MAX_NODES = 25_000
 MAX_AXIS = 2**31
 MAX_ELEMENTS = 2**53
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One layer at its place in the network. Shapes are `(C, *sizes)` or `(N,)`, of one sample."""
 
-    index: int
+    number: int
+    """Its index in the nodes of its graph."""
     name: str
     layer: Layer
     inputs: tuple[int, ...]
@@ -100,7 +96,7 @@ class Graph:
         """Raises `ReferenceSpecError` if a node's output is used by nothing but is not the last."""
         used = {index for node in self.nodes for index in node.inputs}
         for node in self.nodes:
-            if node.index != self.output and node.index not in used:
+            if node.number != self.output and node.number not in used:
                 raise ReferenceSpecError(
                     "nothing uses its output: a network has one output",
                     place=node.place,

@@ -73,9 +73,10 @@ def parse_item(items: list[Any], index: int, architecture: Architecture) -> Item
         raise _kind_error(raw, kinds, architecture)
     key = kinds[0]
     options = {name: raw[name] for name in ITEM_KEYS if name in raw} if len(raw) > 1 else {}
-    if key == "layers":
-        return Item(GROUP, raw[key], raw, key, options)
-    return Item(key, raw[key], raw, key, options)
+    value = raw[key]
+    if isinstance(value, dict):
+        check_brackets(value, key)
+    return Item(GROUP if key == "layers" else key, value, raw, key, options)
 
 
 def _kind_error(raw: dict[str, Any], kinds: list[str], architecture: Architecture) -> FieldError:
@@ -108,12 +109,7 @@ def _fields_of(kind: str) -> list[str]:
 
 def is_kind(name: str, architecture: Architecture) -> bool:
     """Whether an item may begin with this word."""
-    return (
-        is_expression(name)
-        or name in SUGAR
-        or architecture.block(name) is not None
-        or name in registry()
-    )
+    return is_expression(name) or name in SUGAR or name in architecture.blocks or name in registry()
 
 
 def unknown_kind(kind: object, place: Place | None, architecture: Architecture) -> FieldError:

@@ -150,7 +150,7 @@ class _Composer:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.events: Iterator[yaml.Event] = yaml.parse(source.text, Loader=_LOADER)  # type: ignore[no-untyped-call]
+        self.events: Iterator[yaml.Event] = yaml.parse(source.text, Loader=_LOADER)
         self.anchors: dict[str, tuple[Any, int] | None] = {}
         self.values = 0
 
@@ -291,7 +291,7 @@ def resolve(text: str) -> Any:
 
 
 def _mark(event: yaml.Event) -> Mark:
-    mark = event.start_mark
+    mark: Any = event.start_mark
     return mark.line, mark.column
 
 

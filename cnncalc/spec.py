@@ -125,8 +125,9 @@ class Architecture(BaseModel):
         """The variant's name, or the network's."""
         return self._variant or self.name
 
-    def block(self, name: str) -> Block | None:
-        return self._blocks.get(name)
+    def checked_blocks(self) -> Mapping[str, Block]:
+        """The blocks by name, validated."""
+        return self._blocks
 
     def parameter_values(self) -> dict[str, Any]:
         """Every parameter's value: set on the command line, by the variant, or the default.

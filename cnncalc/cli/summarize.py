@@ -98,7 +98,7 @@ def _show_rows_before(error: ShapeError) -> None:
     from cnncalc.render import render
 
     graph = error.graph
-    graph.output = graph.nodes[-1].index
+    graph.output = graph.nodes[-1].number
     summary = analyze_graph(graph)
     rows = summary.layers[-ROWS_BEFORE_AN_ERROR:]
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None

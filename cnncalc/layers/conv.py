@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-
 from cnncalc.errors import ShapeError
 from cnncalc.formula import Expr, product, sym
 from cnncalc.geometry import WHOLE, Reach, Transposed, Window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import ZERO, Expr, expr, product
+from cnncalc.formula import ZERO, Expr, product, total
 from cnncalc.geometry import SAME, WHOLE, Reach
 from cnncalc.layers.base import Layer, Shape, Weights, write_shape
 
@@ -83,10 +83,7 @@ class Concat(Merge):
     def output_shape(self, *xs: Shape) -> tuple[Expr | int, ...]:
         if any(x[1:] != xs[0][1:] for x in xs):
             raise self._mismatch(xs, "its inputs must have equal sizes but for their channels")
-        channels = expr(xs[0][0])
-        for x in xs[1:]:
-            channels = channels + x[0]
-        return (channels, *xs[0][1:])
+        return (total(x[0] for x in xs), *xs[0][1:])
 
     def reach(self, x: Shape, /) -> Sequence[Reach]:
         return (WHOLE, *(SAME for _ in x[1:]))

@@ -1,5 +1,8 @@
-"""Normalisation. In the evaluation that the tables describe, a norm with running statistics
-maps every number by itself; one that measures its input sees all that it measures."""
+"""Normalisation.
+
+In the evaluation that the tables describe, a norm with running statistics maps every number by
+itself; one that measures its input sees all that it measures.
+"""
 
 from __future__ import annotations
 

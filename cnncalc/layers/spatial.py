@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import ZERO, Expr, sym
+from cnncalc.formula import ZERO, Expr, floor_divide, sym
 from cnncalc.geometry import SAME, WHOLE, Listed, Reach, Window
 from cnncalc.layers.base import Layer, Rearrangement, Shape, Windowed, write_shape
 from cnncalc.layers.conv import check_padding_mode
@@ -164,8 +164,6 @@ def _scaled(size: int, factor: Fraction) -> Expr:
     enlarged = sym("n", size) * sym("scale", factor.numerator)
     if factor.denominator == 1:
         return enlarged
-    from cnncalc.formula import floor_divide
-
     return floor_divide(enlarged, factor.denominator)
 
 
