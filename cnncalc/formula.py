@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SUM, _PRODUCT, _ATOM = range(3)
+_SUM, _PRODUCT, _POWER, _ATOM = range(4)
 
 
 class Expr:
@@ -149,13 +149,13 @@ def _write(formula: Expr, *, symbolic: bool) -> tuple[str, int]:
         return " + ".join(_write(part, symbolic=symbolic)[0] for part in parts), _SUM
     left = _write(parts[0], symbolic=symbolic)
     if operation == "^":
-        return f"{_enclose(left, _ATOM)}{str(parts[1]).translate(_SUPERSCRIPTS)}", _ATOM
+        return f"{_enclose(left, _ATOM)}{str(parts[1]).translate(_SUPERSCRIPTS)}", _POWER
     right = _write(parts[1], symbolic=symbolic)
     if operation == "−":
         return f"{left[0]} − {_enclose(right, _PRODUCT)}", _SUM
     if operation == "·":
         return f"{_enclose(left, _PRODUCT)}·{_enclose(right, _PRODUCT)}", _PRODUCT
-    quotient = f"{_enclose(left, _PRODUCT)}/{_enclose(right, _ATOM)}"
+    quotient = f"{_enclose(left, _PRODUCT)}/{_enclose(right, _POWER)}"
     if operation == "/":
         return quotient, _PRODUCT
     return f"{operation[0]}{quotient}{operation[1]}", _ATOM

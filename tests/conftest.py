@@ -1,0 +1,39 @@
+"""Options and fixtures of all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GOLDENS = Path(__file__).parent / "goldens"
+
+# A busy machine is no reason for an example to fail.
+settings.register_profile("cnncalc", deadline=None)
+settings.load_profile("cnncalc")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens", action="store_true", help="Write the goldens from the present output."
+    )
+
+
+@pytest.fixture
+def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares text with the golden of that file name, or writes it there when asked to."""
+
+    def check(name: str, text: str) -> None:
+        file = GOLDENS / name
+        if request.config.getoption("--update-goldens"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+        assert file.is_file(), f"{file.name} is missing: run pytest --update-goldens"
+        assert text.splitlines() == file.read_text(encoding="utf-8").splitlines()
+
+    return check
