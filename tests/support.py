@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from cnncalc.cli import app
 if TYPE_CHECKING:
     from cnncalc import LayerSummary, Summary
 
+NAMES = ("name", "inputs", "layer", "kind", "formulas")
 _SUPERSCRIPTS = {char: str(digit) for digit, char in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 _TOKEN = re.compile(rf"\s*(\d+|[{''.join(_SUPERSCRIPTS)}]+|[-−+·×/()⌊⌋⌈⌉])")
 _SIGNS = {"−": "-", "×": "·"}
@@ -131,3 +133,22 @@ def cnncalc_output(*arguments: str) -> str:
     result = CliRunner().invoke(app, [*arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def figures(layer: LayerSummary, *without: str) -> dict[str, Any]:
+    """Everything that a row counts, without what it is called."""
+    return {
+        field.name: getattr(layer, field.name)
+        for field in fields(layer)
+        if field.name not in (*NAMES, *without)
+    }
+
+
+def table(summary: Summary) -> list[dict[str, Any]]:
+    """What each row of a summary counts."""
+    return [figures(layer) for layer in summary.layers]
+
+
+def conv(out: Any, kernel: Any, **options: Any) -> dict[str, Any]:
+    """A convolution as an item."""
+    return {"conv": {"out_channels": out, "kernel_size": kernel, **options}}
