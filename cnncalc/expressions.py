@@ -244,10 +244,9 @@ def _power(base: Any, exponent: Any) -> Any:
         raise TypeError("** takes numbers")
     if abs(exponent) > 128 or (abs(base) > 1 and exponent * math.log10(abs(base)) > 30):
         raise OverflowError("the number is too large")
-    result = base**exponent
-    if isinstance(result, complex):
+    if base < 0 and not float(exponent).is_integer():
         raise ValueError("the root of a negative number")
-    return _bounded(result)
+    return _bounded(base**exponent)
 
 
 def _item(holder: Any, key: Any) -> Any:

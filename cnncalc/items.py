@@ -8,7 +8,7 @@ from typing import Any
 from cnncalc.errors import FieldError, Place, did_you_mean, shorten
 from cnncalc.expressions import is_expression
 from cnncalc.layers import registry
-from cnncalc.source import Mapping, place_of
+from cnncalc.source import Mapping, Sequence, place_of
 from cnncalc.spec import ITEM_KEYS, SUGAR, Architecture
 from cnncalc.validation import check_brackets, unknown_key
 
@@ -41,15 +41,16 @@ class Item:
             return self.value
         if self.value is not None and main is None:
             return None
-        place: dict[str, Any] = {}
-        if isinstance(self.raw, Mapping):
-            place = Mapping(self.raw.source, self.raw.marks[self.key][0])
-            place.marks[main] = self.raw.marks[self.key]
-        elif (where := self.place) is not None:
-            place = Mapping(self.raw.source, (where.line - 1, where.column - 1))
+        fields: dict[str, Any] = {}
+        if isinstance(self.raw, Sequence):
+            fields = Mapping(self.raw.source, self.raw.marks[self.key])
+        elif isinstance(self.raw, Mapping):
+            marks = self.raw.marks[self.key]
+            fields = Mapping(self.raw.source, marks[0])
+            fields.marks[main] = marks
         if self.value is not None and main is not None:
-            place[main] = self.value
-        return place
+            fields[main] = self.value
+        return fields
 
 
 def parse_item(items: list[Any], index: int, architecture: Architecture) -> Item:

@@ -1,0 +1,126 @@
+"""Writes what the docs hold that the code knows: output of commands, layers, command line.
+
+    python docs/generate.py
+
+Under each `$ cnncalc …` of a `console` block stands what it prints, run in a folder that holds
+the `yaml` blocks above it whose first line names a file. `tests/test_docs.py` holds the docs to it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cnncalc.layers import FAMILIES, registry
+from cnncalc.validation import expected
+
+ROOT = Path(__file__).resolve().parent.parent
+WITH_COMMANDS = ("README.md", "docs/format.md", "CONTRIBUTING.md")
+_BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def with_outputs(text: str) -> str:
+    """A page with the output of its commands as it is now."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def filled(match: re.Match[str]) -> str:
+            language, body = match.groups()
+            if language == "yaml":
+                name = re.match(r"# (\S+\.yaml)\n", body)
+                if name:
+                    (Path(folder) / name.group(1)).write_text(body, encoding="utf-8")
+                return match.group()
+            commands = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
+            shown = "".join(f"$ {command}\n{_run(command, folder)}" for command in commands)
+            return f"```console\n{shown}```"
+
+        return _BLOCK.sub(filled, text)
+
+
+def _run(command: str, folder: str) -> str:
+    program, *arguments = shlex.split(command)
+    if program != "cnncalc":
+        raise ValueError(f"not a command of ours: {command}")
+    result = subprocess.run(
+        [sys.executable, "-m", "cnncalc", *arguments],
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return result.stdout + result.stderr
+
+
+def layers_page() -> str:
+    """Every kind of layer, its fields and their defaults."""
+    lines = [
+        "# Layers",
+        "",
+        "Written by `docs/generate.py` from the layer classes. A field in **bold** may stand alone",
+        "behind its kind. Shapes are of one sample, without the batch axis; where a field counts",
+        "axes, the batch is 0.",
+    ]
+    kinds = registry()
+    for family in FAMILIES:
+        module = f"cnncalc.layers.{family}"
+        members = {kind: cls for kind, cls in kinds.items() if cls.__module__ == module}
+        purpose = (inspect.getdoc(sys.modules[module]) or "").split("\n\n")[0].replace("\n", " ")
+        lines += ["", f"## {family}", "", purpose]
+        lines += ["", "| kind | what it does | fields |", "|---|---|---|"]
+        for kind, cls in members.items():
+            schema = cls.model_json_schema()
+            fields = [
+                _field(name, cls.main, value, schema) for name, value in _properties(schema).items()
+            ]
+            purpose = " ".join((inspect.getdoc(cls) or "").split()).replace("|", "\\|")
+            lines.append(f"| `{kind}` | {purpose} | {'<br>'.join(fields)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    return schema.get("properties", {})
+
+
+def _field(name: str, main: str | None, field: dict[str, Any], schema: dict[str, Any]) -> str:
+    shown = f"**{name}**" if name == main else name
+    takes = expected(field, schema.get("$defs")).replace("|", "\\|")
+    if name in schema.get("required", ()):
+        return f"{shown}: {takes}"
+    default = field.get("default")
+    written = {True: "true", False: "false", None: "null"}.get(default, default)
+    return f"{shown} = {written}: {takes}"
+
+
+def cli_page() -> str:
+    """The help of every command, 80 columns wide."""
+    import typer.testing
+
+    from cnncalc.cli import app
+
+    runner = typer.testing.CliRunner(env={"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"})
+    lines = ["# Commands", "", "Written by `docs/generate.py` from the commands' own help."]
+    names = [command.name for command in app.registered_commands]
+    for name in (None, *names):
+        arguments = [name] if name else []
+        help_text = runner.invoke(app, [*arguments, "--help"], prog_name="cnncalc").output
+        title = f"cnncalc {name}" if name else "cnncalc"
+        body = "\n".join(line.rstrip() for line in help_text.strip().splitlines())
+        lines += ["", f"## {title}", "", "```text", body.strip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Each page that this writes, as it ought to be."""
+    made = {name: with_outputs((ROOT / name).read_text(encoding="utf-8")) for name in WITH_COMMANDS}
+    return {**made, "docs/layers.md": layers_page(), "docs/cli.md": cli_page()}
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (ROOT / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The docs hold what the code does: outputs, layers, commands, the contributor's example."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import cnncalc
+from cnncalc.layers.base import REGISTRY
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["generate"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+generate = _generator()
+
+
+@pytest.mark.parametrize("name", generate.WITH_COMMANDS)
+def test_commands_print_what_the_page_shows(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert generate.with_outputs(text) == text
+
+
+def test_a_stale_output_would_be_noticed() -> None:
+    page = "```console\n$ cnncalc --version\ncnncalc 0.0\n```\n"
+    assert generate.with_outputs(page) != page
+
+
+def test_layers_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "layers.md").read_text(encoding="utf-8") == generate.layers_page()
+
+
+def test_cli_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == generate.cli_page()
+
+
+def test_readme_begins_with_two_commands_and_ci_runs_the_second() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^```sh\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    assert commands[0].endswith("cnncalc summarize lenet.yaml")
+    assert "pytest" in shlex.split(commands[1])[-3]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "README.md" in ci
+    assert "pytest" not in ci
+
+
+def test_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        names: dict[str, Any] = {}
+        exec(compile(block, "README.md", "exec"), names)
+        assert names["summary"].totals.parameters == 105_506
+        assert names["large"].title == "resnet152"
+    assert "105,506" in capsys.readouterr().out
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+class TestTheExampleOfContributing:
+    """Adding a layer touches one class."""
+
+    @pytest.fixture
+    def glu(self) -> Any:
+        page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        block = re.search(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        assert block is not None
+        names: dict[str, Any] = {"__name__": "example"}
+        exec(compile(block.group(1), "CONTRIBUTING.md", "exec"), names)
+        yield names["Glu"]
+        del REGISTRY["glu"]
+
+    def test_it_is_in_every_table(self, glu: Any) -> None:
+        data = {
+            "input": [8, 6, 6],
+            "layers": [{"conv": {"out_channels": 4, "kernel_size": 3}}, "glu"],
+        }
+        row = cnncalc.analyze(data).layers[1]
+        assert (row.name, row.kind, row.layer) == ("glu1", "glu", "nn.GLU(dim=1)")
+        assert (row.output_shape, row.flops) == ((2, 4, 4), 2 * 2 * 4 * 4)
+        assert row.receptive_field.size == (3, 3)
+
+    def test_it_is_in_the_schema_and_in_suggestions(self, glu: Any) -> None:
+        from cnncalc.schema import json_schema
+
+        assert "glu" in str(json_schema()["definitions"]["item"])
+        with pytest.raises(cnncalc.SpecError, match="did you mean glu"):
+            cnncalc.analyze({"input": [8, 6, 6], "layers": ["glue"]})
+
+    def test_its_errors_are_placed(self, glu: Any) -> None:
+        with pytest.raises(cnncalc.SpecError, match="glu1: its 7 channels cannot be halved"):
+            cnncalc.analyze({"input": [7, 6, 6], "layers": ["glu"]})
+
+    def test_it_agrees_with_pytorch(self, glu: Any) -> None:
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        built = glu().build(torch.nn, (8, 6, 6))
+        x = torch.zeros(1, 8, 6, 6)
+        assert (
+            tuple(built(x).shape[1:])
+            == cnncalc.analyze({"input": [8, 6, 6], "layers": ["glu"]}).layers[0].output_shape
+        )
