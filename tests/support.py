@@ -130,7 +130,7 @@ def bundled(name: str, variant: str | None = None, **parameters: Any) -> Summary
 
 def cnncalc_output(*arguments: str) -> str:
     """What the command line prints; it must succeed."""
-    result = CliRunner().invoke(app, [*arguments])
+    result = CliRunner().invoke(app, [*arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 

@@ -16,6 +16,7 @@ from cnncalc.folding import fold
 from cnncalc.formula import Expr, ceil_divide, expr, floor_divide, product, sym, total
 
 BUNDLED = [variant or file.stem for file, variant in bundled.entries()]
+WINDOWED = ("conv", "max_pool", "avg_pool")
 FIGURES = ("parameters", "frozen_parameters", "multiply_adds", "flops")
 
 
@@ -52,6 +53,8 @@ def test_every_formula_of_a_bundled_network(name: str) -> None:
 
     assert wrong_formulas(data) == []
     assert len(data["layers"]) == len(summary.layers) > 0
+    windowed = [layer for layer in data["layers"] if layer["kind"] in WINDOWED]
+    assert all(layer["formulas"]["receptive_field"] for layer in windowed)
 
 
 @pytest.mark.parametrize("depth", [1, 2])
