@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from published import reference
 
 import cnncalc
 
-GUIDE = json.loads((Path(__file__).parent / "reference" / "conv_arithmetic.json").read_text())
+GUIDE = reference("conv_arithmetic")
 KINDS = {
     "conv": "conv",
     "conv_transpose": "conv_transpose",

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from published import expected
 from support import row, summarize
 
 import cnncalc
@@ -183,7 +184,8 @@ def test_answer(exercise: str) -> None:
 def test_window_that_does_not_fit_is_floored() -> None:
     """cs231n 10: W=10, F=3, P=0, S=2 is "4.5: invalid". PyTorch's rule drops the last column."""
     layer = row([1, 10], conv(1, 3, stride=2))
-    assert layer.output_shape == (1, 4)
+    computed = expected("cs231n: W=10, F=3, P=0, S=2", "does not fit")
+    assert layer.output_shape == (1, int(computed)) == (1, 4)
     assert layer.formulas.output_shape[1].text == "⌊(10 + 2·0 − 3)/2⌋ + 1"
     unread = 10 - (layer.receptive_field.size[0] or 0) - 3 * (layer.receptive_field.jump[0] or 0)
     assert unread == 1
@@ -226,3 +228,4 @@ def test_wrong_answer_does_not_come_out(question: str) -> None:
     printed, right, computed = WRONG[question]
     assert computed() == right
     assert computed() != int(printed.replace(",", ""))
+    assert f"{right:,}" == expected(f"quiz bank: {question}", printed)

@@ -5,34 +5,24 @@ from __future__ import annotations
 import json
 from functools import cache
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import bundled, cnncalc_output
+from published import SPECS, expected, reference, summary_of, write
+from support import cnncalc_output
 
 import cnncalc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HERE = Path(__file__).parent
-TABLES: dict[str, dict[str, Any]] = json.loads(
-    (HERE / "reference" / "layer_tables.json").read_text()
-)
-
-
-@cache
-def summary_of(spec: str) -> cnncalc.Summary:
-    """Of a spec of the tests, or of a bundled network."""
-    file = HERE / "specs" / f"{spec}.yaml"
-    return cnncalc.analyze(file) if file.is_file() else bundled(spec)
+TABLES = reference("layer_tables")
 
 
 @cache
 def folded(spec: str) -> dict[str, dict[str, Any]]:
     """The rows of `--depth 1` by name: one for each block, group and join."""
-    file = HERE / "specs" / f"{spec}.yaml"
+    file = SPECS / f"{spec}.yaml"
     name = str(file) if file.is_file() else spec
     output = cnncalc_output("summarize", name, "--depth", "1", "--format", "json")
     return {row["name"]: row for row in json.loads(output)["layers"]}
@@ -78,8 +68,9 @@ def test_johnson_alexnet(name: str) -> None:
     assert round(row.activation_bytes / 1024) == kb
     counted = weights_of([row]) if row.kind == "linear" else row.parameters
     assert round(counted / 1000) == thousands
-    erratum = {"conv4": 150}
-    assert round(row.multiply_adds / 1e6) == erratum.get(name, millions)
+    printed = f"{millions} M"
+    computed = write(row.multiply_adds, printed)
+    assert computed == expected(f"Johnson, AlexNet slide: {name}, flop", printed)
 
 
 def test_johnson_alexnet_exactly() -> None:
@@ -192,20 +183,6 @@ GOOGLENET = {
     "linear": (["linear1"], "linear"),
 }
 """Rows of Table 1: ours, and how the table calls them. Its softmax, the last row, is the loss's."""
-GOOGLENET_OPS = {"conv1": 118, "4a": 74, "5a": 51}
-"""Errata: millions of multiply-adds of the printed widths."""
-GOOGLENET_WEIGHTS = {
-    "conv1": 9_408,
-    "3b": 388_096,
-    "4a": 375_552,
-    "4b": 448_512,
-    "4c": 509_440,
-    "4d": 604_672,
-    "4e": 867_328,
-    "5a": 1_042_432,
-    "5b": 1_442_816,
-}
-"""Errata: weights of the printed widths, where the printed K of 1024 is another number."""
 
 
 def test_googlenet_has_the_rows_of_the_table() -> None:
@@ -228,15 +205,15 @@ def test_googlenet(key: str, printed: list[Any]) -> None:
     elif key == "conv2":
         assert widths == [reduce3, n3x3]
     assert depth_of(rows) == depth
+    table = f"Szegedy et al. 2014, Table 1: {key}"
     if ops is not None:
-        millions = sum(row.multiply_adds for row in rows) / 1e6
-        assert round(millions) == GOOGLENET_OPS.get(key, ops)
-        assert (key in GOOGLENET_OPS) == (round(millions) != ops)
+        computed = write(sum(row.multiply_adds for row in rows), f"{ops} M")
+        assert computed == expected(f"{table}, ops", f"{ops} M")
     if weights is not None:
-        thousands = float(weights.removesuffix("K"))
-        reproduces = int(weights_of(rows) / 1024) == thousands
-        assert reproduces == (key not in GOOGLENET_WEIGHTS)
-        assert reproduces or weights_of(rows) == GOOGLENET_WEIGHTS[key]
+        count = weights_of(rows)
+        computed = f"{int(count / 1024)}K"  # its K is 1024, and cut: 159.5 is 159
+        wanted = expected(f"{table}, params", weights)
+        assert wanted in (computed, f"{count:,} = {count / 1024:.1f} K")
 
 
 def depth_of(rows: list[cnncalc.LayerSummary]) -> int:

@@ -6,20 +6,19 @@ In Araujo's words ours are: rf, the field's size; effective stride, its jump; ef
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from published import SPECS, reference
 from support import bundled, cnncalc_output
 
 import cnncalc
 
-HERE = Path(__file__).parent
-TABLE = json.loads((HERE / "reference" / "receptive_fields.json").read_text())
-SPECS = {
+TABLE = reference("receptive_fields")
+FILES = {
     "alexnet_v2": "alexnet_v2.yaml",
     "vgg_16": "vgg.yaml",
     "mobilenet_v1": "mobilenet_v1.yaml",
@@ -34,13 +33,13 @@ LAST = {
 
 
 def spec(name: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load((HERE / "specs" / name).read_text())
+    data: dict[str, Any] = yaml.safe_load((SPECS / name).read_text())
     return data
 
 
 @cache
 def summary(model: str, resolution: int) -> cnncalc.Summary:
-    network = cnncalc.load(HERE / "specs" / SPECS[model], input=[3, resolution, resolution])
+    network = cnncalc.load(SPECS / FILES[model], input=[3, resolution, resolution])
     return cnncalc.analyze(network)
 
 
