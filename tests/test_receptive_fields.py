@@ -33,7 +33,7 @@ LAST = {
 
 
 def spec(name: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load((SPECS / name).read_text())
+    data: dict[str, Any] = yaml.safe_load((SPECS / name).read_text(encoding="utf-8"))
     return data
 
 
@@ -157,14 +157,6 @@ def test_path_with_the_largest_field_sees_the_hull(resolution: int) -> None:
         assert path.receptive_field == end.receptive_field
     shortcuts = [row for row in summary("resnet_v1_50", resolution).layers if row.kind == "add"]
     assert len(shortcuts) == 16, "the comparison is not of two plain networks"
-
-
-def test_centre_of_a_feature() -> None:
-    """README of receptive_field: the centre of feature y is at −padding + y·stride + (rf − 1)/2."""
-    row = rows_until("alexnet_v2", 224, "alexnet_v2/conv1")[-1]
-    size, jump, padding = field_of(row)
-    assert (size, jump, padding) == (11, 4, 0)
-    assert [-padding + y * jump + (size - 1) / 2 for y in (0, 1)] == [5, 9]
 
 
 CENTRES = {
