@@ -1,0 +1,1 @@
+"""The PyTorch half of cnncalc: the only folder that loads torch."""
