@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnncalc import __version__
 from cnncalc.cli.library import list_networks, show
-from cnncalc.cli.output import prepare_streams
+from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
 from cnncalc.errors import CnncalcError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 app = typer.Typer(
     name="cnncalc",
     help="Shapes, costs and receptive fields of a convolutional network, from one YAML file.",
     epilog="Example: cnncalc summarize lenet.yaml",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -31,7 +35,7 @@ app.command("schema")(schema)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"cnncalc {__version__}")
+        write(f"cnncalc {__version__}\n")
         raise typer.Exit
 
 
@@ -49,15 +53,16 @@ def _options(
 
 def main() -> None:
     """Runs the command line; an error becomes one message and an exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
     prepare_streams()
     try:
         app()
     except CnncalcError as error:
-        sys.stderr.write(f"{error}\n")
+        if sys.stderr is not None:
+            sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_status)
-    except BrokenPipeError:
-        # The reader has gone: nothing is left to say, and flushing at exit must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(130)
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    """Ends as an error would, so that no half-written file stays behind."""
+    sys.exit(128 + number)

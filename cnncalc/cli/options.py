@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncalc.errors import UsageError, shorten
+from cnncalc.errors import CnncalcError, UsageError, shorten
 
 if TYPE_CHECKING:
     from cnncalc.spec import Architecture
 
 
-def complete_spec(incomplete: str) -> list[str]:
-    """Bundled names for shell completion."""
+def complete_name(incomplete: str) -> list[str]:
+    """Bundled networks and variants, for shell completion."""
     from cnncalc import bundled
 
     return [name for name in bundled.names() if name.startswith(incomplete)]
 
 
+def complete_spec(incomplete: str) -> list[str]:
+    """Bundled names and the specs of this folder; shells complete other paths by themselves."""
+    files = [name for name in os.listdir() if name.endswith((".yaml", ".yml"))]  # noqa: PTH208
+    return [
+        *complete_name(incomplete),
+        *(name for name in sorted(files) if name.startswith(incomplete)),
+    ]
+
+
+def complete_variant(context: typer.Context, incomplete: str) -> list[str]:
+    """The variants of the spec that is already there."""
+    from cnncalc.loading import load
+
+    try:
+        variants = load(context.params.get("spec") or "").variants
+    except CnncalcError:
+        return []
+    return [name for name in variants if name.startswith(incomplete)]
+
+
 Spec = Annotated[
     str,
     typer.Argument(
-        help="A file, - for standard input, or the name of a bundled network or variant.",
+        help="A file, - for standard input, or a bundled network or variant.",
         metavar="SPEC",
         autocompletion=complete_spec,
         show_default=False,
     ),
 ]
 Variant = Annotated[
-    str | None, typer.Option("--variant", metavar="NAME", help="A variant that the file names.")
+    str | None,
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        help="A variant that the file names.",
+        autocompletion=complete_variant,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="A parameter of the network; repeat for several."
+        "--set",
+        metavar="KEY=VALUE",
+        help="A parameter of the network, as YAML; may be repeated.",
     ),
 ]
 Input = Annotated[

@@ -1,37 +1,86 @@
-"""Where a command's output goes: data to stdout or a file, everything else to stderr."""
+"""Where output goes: data to stdout or a file, everything else to stderr."""
 
 from __future__ import annotations
 
+import codecs
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnncalc.errors import OutputError
 
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_PLAIN = {
+    **dict(zip("×·−–─→…", ("x", "*", "-", "-", "-", "->", "..."), strict=True)),
+    **dict(zip("⌊⌋⌈⌉", ("floor[", "]", "ceil[", "]"), strict=True)),
+    **dict.fromkeys("█▉▊▋▌", "#"),
+    **dict.fromkeys("▍▎▏", " "),
+}
+
 
 def prepare_streams() -> None:
-    """Lets redirected output be UTF-8 and a terminal of another encoding print what it can."""
+    """Makes any locale do: what is redirected is UTF-8, a terminal shows what it can."""
+    codecs.register_error("cnncalc", _spell_out)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
             continue
         if stream.isatty():
-            reconfigure(errors="replace")
+            reconfigure(errors="cnncalc")
         else:
             reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal without Unicode shows: `32*(5^2*1 + 1)`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    spelled, before = "", ""
+    for char in error.object[error.start : error.end]:
+        if char in _SUPERSCRIPTS:
+            spelled += ("" if before in _SUPERSCRIPTS and before else "^") + str(
+                _SUPERSCRIPTS.index(char)
+            )
+        else:
+            spelled += _PLAIN.get(char, "?")
+        before = char
+    return spelled, error.end
+
+
+def terminal_width(stream: TextIO | None) -> int | None:
+    """Characters on a line of the terminal that `stream` writes to; None if it is redirected."""
+    if stream is None or not stream.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def has_color(stream: TextIO | None) -> bool:
+    """Whether `stream` writes to a terminal that wants colours. https://no-color.org."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream is not None and stream.isatty() and not plain
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Whether the value of `--output` stands for standard output."""
+    return path is None or str(path) == "-"
 
 
 def write(text: str, path: Path | None = None) -> None:
     """Writes `text` to stdout, or to a file that is complete or not there at all.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: it cannot be written.
+        SystemExit: the reader of stdout has gone, which is no error.
     """
-    if path is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    if path is None or is_stdout(path):
+        _print(text)
         return
     try:
         _write_file(text, path)
@@ -39,23 +88,40 @@ def write(text: str, path: Path | None = None) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
+def _print(text: str) -> None:
+    if sys.stdout is None:
+        raise OutputError("standard output is closed")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Flushing at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        raise OutputError(f"standard output: {error.strerror or error}") from None
+
+
 def _write_file(text: str, path: Path) -> None:
     if path.exists() and not path.is_file():  # a device or pipe cannot be replaced
         path.write_text(text, encoding="utf-8")
         return
     target = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(None, "it is write-protected")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
+    draft = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        os.chmod(name, mode)
-        os.replace(name, target)
+        draft.chmod(mode)
+        draft.replace(target)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            draft.unlink()
         raise
 
 

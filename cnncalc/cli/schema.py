@@ -17,8 +17,10 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a spec, for editors.
 
-    Example: cnncalc schema -o cnncalc.schema.json
-    """
+    \b
+    Examples:
+      cnncalc schema -o cnncalc.schema.json
+    """  # noqa: D301 - \b keeps typer from filling the lines
     import json
 
     from cnncalc.schema import json_schema

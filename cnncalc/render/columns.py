@@ -11,203 +11,184 @@ from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.layers.base import write_shape
+from cnncalc.render.figures import (
+    field_formula,
+    group,
+    scale_bytes,
+    shape_formula,
+    worked,
+    write_axes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from cnncalc.analysis import LayerSummary, Summary
-    from cnncalc.formula import Expr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its title, its cells, and the cell of the totals."""
+    """One column: its title, its cells, and what its total is."""
 
     name: str
     title: str
     cell: Callable[[LayerSummary, Summary], str]
-    exact: Callable[[LayerSummary], Any]
+    exact: Callable[[LayerSummary, Summary], Any]
     total: str | None = None
     """The field of `Totals` that the column sums to."""
     numeric: bool = False
-    worked: bool = False
-    """The cells are formulas, which LaTeX sets as mathematics."""
+    formula_of: str | None = None
+    """The column of the figures that these worked formulas lead to."""
+    convention: str = ""
+    """First words of the convention that explains the column, if not every table needs it."""
 
 
-def group(value: int) -> str:
-    """`460,800`."""
-    return f"{value:,}"
-
-
-def scale(value: int, unit: str = "") -> str:
-    """`138.4 M`; numbers below a million are grouped. Bytes: `97.7 MiB`."""
-    if unit == "B":
-        for prefix, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
-            if value >= 1 << power:
-                return f"{value / (1 << power):,.1f} {prefix}"
-        return f"{value} B"
-    for prefix, size in (("P", 10**15), ("T", 10**12), ("G", 10**9), ("M", 10**6)):
-        if value >= size:
-            return f"{value / size:,.1f} {prefix}"
-    return group(value)
-
-
-def write_axes(values: Sequence[int | None]) -> str:
-    """Sizes of a receptive field: `7×7`; a dash where there is none."""
-    if not values or all(value is None for value in values):
-        return "–"
-    return "×".join("–" if value is None else str(value) for value in values)
-
-
-def bar(share: float, width: int = 8) -> str:
-    """A share of 1 as a bar of eighths of a character."""
-    eighths = round(share * width * 8)
-    full, rest = divmod(eighths, 8)
-    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
-
-
-def shape_formula(shape: Iterable[Expr]) -> str:
-    """`32 × (⌊(28 + 2·0 − 5)/1⌋ + 1) × …`: each length as it was worked out."""
-    texts = (size.text for size in shape)
-    return " × ".join(f"({text})" if " " in text else text for text in texts)
-
-
-def field_formula(fields: Sequence[Expr] | None) -> str:
-    """`5 + (3 − 1)·1 × …`, one for each axis; empty where there is none."""
-    return " × ".join(f"({field.text})" for field in fields) if fields else ""
-
-
-def _worked(text: str, result: str) -> str:
-    return result if text in ("", result, "0") else f"{text} = {result}"
+def share_of(row: LayerSummary, summary: Summary) -> float:
+    """The part of the multiply-adds that a row has, from 0 to 1."""
+    total = summary.totals.multiply_adds
+    return row.multiply_adds / total if total else 0.0
 
 
 def _share(row: LayerSummary, summary: Summary) -> str:
-    total = summary.totals.multiply_adds
-    share = row.multiply_adds / total if total else 0.0
-    return f"{share:6.1%} {bar(share)}".rstrip() if row.multiply_adds else ""
-
-
-def _weights(row: LayerSummary) -> str:
-    return ", ".join(write_shape(shape) for shape in row.weights.values())
+    if not row.multiply_adds:
+        return ""
+    share = share_of(row, summary)
+    return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
 
 
 def _inputs(row: LayerSummary) -> str:
     return ", ".join(write_shape(shape) for shape in row.input_shapes)
 
 
+def _weights(row: LayerSummary) -> str:
+    return ", ".join(write_shape(shape) for shape in row.weights.values())
+
+
+def _input_layer(row: LayerSummary, _: Summary) -> str:
+    return f"{_inputs(row)} · {row.layer}"
+
+
 def _plain(shape: Sequence[int | None]) -> str:
+    if all(size is None for size in shape):
+        return ""
     return "x".join("" if size is None else str(size) for size in shape)
 
 
-def _number(name: str, title: str, *, total: bool = True) -> Column:
-    """A column of a row's integer field, grouped for people; a dash where it is unknown."""
+def _text(name: str) -> Column:
+    def text(row: LayerSummary, _: Summary) -> str:
+        return str(getattr(row, name))
 
-    def cell(row: LayerSummary, summary: Summary) -> str:
+    return Column(name, name, text, text)
+
+
+def _number(
+    name: str, title: str, *, convention: str = "", write: Callable[[int], str] = group
+) -> Column:
+    """A column of an integer field; a dash where it is unknown."""
+
+    def cell(row: LayerSummary, _: Summary) -> str:
         value = getattr(row, name)
-        return "–" if value is None else group(value)
+        return "–" if value is None else write(value)
 
-    def exact(row: LayerSummary) -> Any:
+    def exact(row: LayerSummary, _: Summary) -> Any:
         return getattr(row, name)
 
-    return Column(name, title, cell, exact, total=name if total else None, numeric=True)
-
-
-def _bytes(name: str, title: str) -> Column:
-    def cell(row: LayerSummary, summary: Summary) -> str:
-        return scale(getattr(row, name), "B")
-
-    return Column(name, title, cell, lambda row: getattr(row, name), total=name, numeric=True)
+    return Column(name, title, cell, exact, name, numeric=True, convention=convention)
 
 
 def _axes(name: str, title: str, part: str) -> Column:
-    def cell(row: LayerSummary, summary: Summary) -> str:
+    """A column of one part of the receptive field, for each axis."""
+
+    def cell(row: LayerSummary, _: Summary) -> str:
         return write_axes(getattr(row.receptive_field, part))
 
-    return Column(name, title, cell, lambda row: _plain(getattr(row.receptive_field, part)))
+    def exact(row: LayerSummary, _: Summary) -> str:
+        return _plain(getattr(row.receptive_field, part))
+
+    return Column(name, title, cell, exact, convention="receptive field")
 
 
-def _formula(name: str, title: str, figure: str) -> Column:
+def _formula(figure: str, title: str, convention: str = "") -> Column:
     """A column of worked formulas with their results: `32·(5²·1 + 1) = 832`."""
 
-    def text(row: LayerSummary) -> str:
+    def exact(row: LayerSummary, _: Summary | None = None) -> str:
         formula = getattr(row.formulas, figure)
         return "" if formula is None else formula.text
 
-    def cell(row: LayerSummary, summary: Summary) -> str:
+    def cell(row: LayerSummary, _: Summary) -> str:
         value = getattr(row, figure)
-        return _worked(text(row), "–" if value is None else group(value))
+        return worked(exact(row), "–" if value is None else group(value))
 
-    return Column(name, title, cell, text, total=figure, worked=True)
+    name = f"{figure}_formula"
+    return Column(name, title, cell, exact, total=figure, formula_of=figure, convention=convention)
 
 
 COLUMNS = (
-    Column("name", "name", lambda row, _: row.name, lambda row: row.name),
-    Column("kind", "kind", lambda row, _: row.kind, lambda row: row.kind),
-    Column("layer", "layer", lambda row, _: row.layer, lambda row: row.layer),
+    _text("name"),
+    _text("kind"),
+    _text("layer"),
+    Column("input_layer", "input / layer", _input_layer, _input_layer),
     Column(
-        "input_layer",
-        "input / layer",
-        lambda row, _: f"{_inputs(row)} · {row.layer}",
-        lambda row: f"{_inputs(row)} · {row.layer}",
-    ),
-    Column(
-        "inputs", "inputs", lambda row, _: ", ".join(row.inputs), lambda row: " ".join(row.inputs)
+        "inputs",
+        "inputs",
+        lambda row, _: ", ".join(row.inputs),
+        lambda row, _: " ".join(row.inputs),
     ),
     Column(
         "input_shape",
         "input",
         lambda row, _: _inputs(row),
-        lambda row: " ".join(map(_plain, row.input_shapes)),
+        lambda row, _: " ".join(map(_plain, row.input_shapes)),
     ),
     Column(
         "output_shape",
         "output",
         lambda row, _: write_shape(row.output_shape),
-        lambda row: _plain(row.output_shape),
+        lambda row, _: _plain(row.output_shape),
     ),
     Column(
         "output_formula",
         "output",
-        lambda row, _: _worked(
+        lambda row, _: worked(
             shape_formula(row.formulas.output_shape), write_shape(row.output_shape)
         ),
-        lambda row: shape_formula(row.formulas.output_shape),
-        worked=True,
+        lambda row, _: shape_formula(row.formulas.output_shape),
+        formula_of="output_shape",
     ),
-    Column("weights", "weight size", lambda row, _: _weights(row) or "–", _weights),
+    Column(
+        "weights",
+        "weight size",
+        lambda row, _: _weights(row) or "–",
+        lambda row, _: " ".join(map(_plain, row.weights.values())),
+    ),
     _number("parameters", "parameters"),
-    _formula("parameters_formula", "# parameters", "parameters"),
+    _formula("parameters", "# parameters"),
     _number("frozen_parameters", "frozen"),
     _number("buffers", "buffers"),
     _number("multiply_adds", "multiply-adds"),
-    Column("share", "share", _share, lambda row: None),
-    _formula("multiply_adds_formula", "# products", "multiply_adds"),
-    _number("flops", "flops"),
-    _formula("flops_formula", "flops", "flops"),
+    Column("share", "share", _share, share_of, numeric=True),
+    _formula("multiply_adds", "# products"),
+    _number("flops", "flops", convention="flops"),
+    _formula("flops", "flops", convention="flops"),
     _axes("receptive_field", "receptive field", "size"),
     Column(
         "receptive_field_formula",
         "receptive field",
-        lambda row, _: _worked(
+        lambda row, _: worked(
             field_formula(row.formulas.receptive_field), write_axes(row.receptive_field.size)
         ),
-        lambda row: field_formula(row.formulas.receptive_field),
-        worked=True,
+        lambda row, _: field_formula(row.formulas.receptive_field),
+        formula_of="receptive_field",
+        convention="receptive field",
     ),
     _axes("jump", "jump", "jump"),
     _axes("start", "start", "start"),
-    _bytes("weight_bytes", "weights"),
-    _bytes("activation_bytes", "activations"),
+    _number("weight_bytes", "weights", write=scale_bytes),
+    _number("activation_bytes", "activations", write=scale_bytes),
 )
 
 _BY_NAME = {column.name: column for column in COLUMNS}
-_FORMULA_OF = {
-    "output_shape": "output_formula",
-    "parameters": "parameters_formula",
-    "multiply_adds": "multiply_adds_formula",
-    "flops": "flops_formula",
-    "receptive_field": "receptive_field_formula",
-}
+_FORMULAS = {column.formula_of: column.name for column in COLUMNS if column.formula_of}
 _ALIASES = {"input": "input_shape", "output": "output_shape", "products": "multiply_adds"}
 
 PRESETS: dict[str, tuple[str, ...]] = {
@@ -225,85 +206,50 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "full": tuple(
         column.name
         for column in COLUMNS
-        if not column.worked and column.name not in ("input_layer", "weights", "inputs")
+        if not column.formula_of and column.name not in ("input_layer", "weights", "inputs")
     ),
 }
-EXACT = tuple(column.name for column in COLUMNS if column.name not in ("input_layer", "share"))
-"""The columns of a CSV file unless others are asked for: everything."""
-DROPPED_FIRST = ("share", "layer", "receptive_field", "multiply_adds")
-"""The default columns that a narrow terminal does without, in this order."""
+
+NARROWER = (
+    ("share",),
+    ("share", "receptive_field"),
+    ("layer",),
+    ("layer", "share"),
+    ("layer", "share", "receptive_field"),
+)
+"""What a narrow terminal or page does without: the first of these that makes the rest fit."""
+NARROWER_FORMULAS = (("layer",),)
 
 
 def choose(names: str | Iterable[str] | None, *, formulas: bool = False) -> tuple[Column, ...]:
     """The columns of a preset or of a list of names; `formulas` replaces figures by derivations.
 
     Raises:
-        UsageError: there is no such column.
+        UsageError: there is no such column, or none is named.
     """
     asked = names.split(",") if isinstance(names, str) else [*(names or ("default",))]
     wanted: list[str] = []
-    for part in asked:
-        name = _ALIASES.get(part.strip(), part.strip())
+    for part in filter(None, map(str.strip, asked)):
+        name = _ALIASES.get(part, part)
         wanted += PRESETS.get(name, (name,))
     for name in wanted:
         if name not in _BY_NAME:
-            known = [*PRESETS, *_BY_NAME, *_ALIASES]
-            hint = did_you_mean(name, known) or f"columns: {', '.join([*PRESETS, *_BY_NAME])}"
-            raise UsageError(f"unknown column {name!r}; {hint}")
+            hint = did_you_mean(name, [*PRESETS, *_BY_NAME, *_ALIASES])
+            known = f"there are {', '.join([*PRESETS, *_BY_NAME])}"
+            raise UsageError(f"unknown column {name!r}; {hint or known}")
+    if not wanted:
+        raise UsageError(f"no columns are named; there are {', '.join([*PRESETS, *_BY_NAME])}")
     if formulas:
-        wanted = [_FORMULA_OF.get(name, name) for name in wanted if name != "share"]
+        wanted = [_FORMULAS.get(name, name) for name in wanted if name != "share"]
     return tuple(_BY_NAME[name] for name in dict.fromkeys(wanted))
 
 
-@dataclass(frozen=True)
-class Cells:
-    """A table as text: what the formats for people lay out."""
-
-    columns: tuple[Column, ...]
-    rows: list[list[str]]
-    total: list[str]
-    title: str
-    notes: list[str]
-
-
-def tabulate(summary: Summary, columns: tuple[Column, ...]) -> Cells:
-    """The cells of `columns`, the row of totals and the notes under the table."""
-    rows = [[column.cell(row, summary) for column in columns] for row in summary.layers]
-    total = [_total(column, summary) for column in columns]
-    if not total[0]:
-        total[0] = "total"
-    return Cells(columns, rows, total, title(summary), notes(summary))
-
-
-def title(summary: Summary) -> str:
-    """The network, its input and its source in one line."""
-    source = f" · {summary.source}" if summary.source else ""
-    return f"{summary.name} · input {write_shape(summary.input_shape)}{source}"
-
-
-def notes(summary: Summary) -> list[str]:
-    """The conventions, the totals for people, and what is not counted."""
-    from cnncalc.analysis import CONVENTIONS
-
-    totals = summary.totals
-    size = f"{scale(totals.parameters)} parameters"
-    if totals.frozen_parameters:
-        size += f" and {scale(totals.frozen_parameters)} frozen"
-    batch = f" for a batch of {summary.batch_size}" if summary.batch_size > 1 else ""
-    lines = [
-        f"{size}, {scale(totals.multiply_adds)} multiply-adds{batch}; {summary.dtype}:"
-        f" weights {scale(totals.weight_bytes, 'B')},"
-        f" activations {scale(totals.activation_bytes, 'B')}"
-    ]
-    if totals.uncounted:
-        lines.append(f"flops of {', '.join(totals.uncounted)} are not counted")
-    if any(None in row.receptive_field.size for row in summary.layers):
-        lines.append("a dash for a receptive field: too many units to follow one by one")
-    return [*lines, *CONVENTIONS]
-
-
-def _total(column: Column, summary: Summary) -> str:
-    if column.total is None:
-        return ""
-    value = getattr(summary.totals, column.total)
-    return scale(value, "B") if column.total.endswith("_bytes") else group(value)
+def with_figures(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """For machines, one figure a column: that of each formula before it, input and layer apart."""
+    names: list[str] = []
+    for column in columns:
+        if column.name == "input_layer":
+            names += ("input_shape", "layer")
+        else:
+            names += (column.formula_of or column.name, column.name)
+    return tuple(_BY_NAME[name] for name in dict.fromkeys(names))

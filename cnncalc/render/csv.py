@@ -1,4 +1,4 @@
-"""CSV: exact numbers, a row for each layer and one of totals."""
+"""CSV: exact figures, a row for each layer and one of totals."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import csv
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from cnncalc.render.columns import EXACT, choose
+from cnncalc.render.columns import COLUMNS, choose, with_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cnncalc.analysis import Summary
 
+EVERYTHING = tuple(column.name for column in COLUMNS if column.name not in ("input_layer", "share"))
+
 
 def render(
     summary: Summary, columns: str | Iterable[str] | None = None, *, formulas: bool = False
 ) -> str:
-    """Every column unless some are asked for; unknown figures are empty."""
-    chosen = choose(EXACT if columns is None else columns)
-    if formulas and columns is not None:
-        chosen = tuple(dict.fromkeys((*chosen, *choose(columns, formulas=True))))
-    chosen = tuple(column for column in chosen if column.name != "share")
+    """Every column unless some are asked for, a figure beside each formula; unknown ones empty.
+
+    The last row holds the totals, if any column has one.
+    """
+    chosen = with_figures(choose(EVERYTHING if columns is None else columns, formulas=formulas))
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(column.name for column in chosen)
     for row in summary.layers:
-        writer.writerow(column.exact(row) for column in chosen)
+        writer.writerow(column.exact(row, summary) for column in chosen)
     totals = [
-        getattr(summary.totals, column.total) if column.total and not column.worked else ""
+        getattr(summary.totals, column.total) if column.total and not column.formula_of else ""
         for column in chosen
     ]
-    if totals and totals[0] == "":
-        totals[0] = "total"
-    writer.writerow(totals)
+    if any(value != "" for value in totals):
+        totals[0] = "total" if totals[0] == "" else totals[0]
+        writer.writerow(totals)
     return file.getvalue()

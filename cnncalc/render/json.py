@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError
-from cnncalc.render.columns import field_formula, shape_formula
+from cnncalc.render.figures import field_formula, shape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,12 +17,29 @@ SCHEMA_VERSION = 1
 
 
 def render(
-    summary: Summary, columns: str | Iterable[str] | None = None, *, formulas: bool = False
+    summary: Summary,
+    columns: str | Iterable[str] | None = None,
+    *,
+    formulas: bool = False,  # noqa: ARG001 - they are always there
 ) -> str:
-    """One object with every figure and formula. Raises `UsageError` for a choice of columns."""
+    """One object with every figure and formula, a layer a line.
+
+    Raises:
+        UsageError: columns are chosen; JSON always holds everything.
+    """
     if columns is not None:
-        raise UsageError("--columns is for tables; JSON always holds everything")
-    return json.dumps(to_dict(summary), ensure_ascii=False, indent=1) + "\n"
+        raise UsageError("JSON holds every figure; a choice of columns is for the other formats")
+    lines = []
+    for key, value in to_dict(summary).items():
+        text = _dump(value)
+        if key == "layers":
+            text = "[\n  " + ",\n  ".join(map(_dump, value)) + "\n ]"
+        lines.append(f' "{key}": {text}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def to_dict(summary: Summary) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from cnncalc import bundled
 from cnncalc.layers.base import write_shape
 from cnncalc.loading import analyze, load
-from cnncalc.render.columns import group
-from cnncalc.render.table import print_plain
+from cnncalc.render.figures import group, one_line
+from cnncalc.render.layout import GAP, Track, draw, natural_width
 
 if TYPE_CHECKING:
     from cnncalc.analysis import Summary
+
+LEAST_SOURCE = 32
+"""Width below which the column of sources is left out."""
 
 
 def summaries() -> list[tuple[str, Summary]]:
@@ -22,18 +25,25 @@ def summaries() -> list[tuple[str, Summary]]:
     ]
 
 
-def render_listing() -> str:
-    """One line for each network: name, input, parameters, multiply-adds, source."""
+def render_listing(width: int | None = None) -> str:
+    """One row for each network; a terminal without room for the sources does without them."""
     rows = [
-        [
+        (
             name,
             write_shape(summary.input_shape),
             group(summary.totals.parameters),
             group(summary.totals.multiply_adds),
-            summary.source,
-        ]
+            one_line(summary.source),
+        )
         for name, summary in summaries()
     ]
-    return print_plain(
-        ["name", "input", "parameters", "multiply-adds", "source"], rows, right=(2, 3)
-    )
+    names, inputs, parameters, multiply_adds, sources = zip(*rows, strict=True)
+    tracks = [
+        Track("name", names),
+        Track("input", inputs),
+        Track("parameters", parameters, right=True),
+        Track("multiply-adds", multiply_adds, right=True),
+    ]
+    if width is None or natural_width(tracks) + GAP + LEAST_SOURCE <= width:
+        tracks.append(Track("source", sources))
+    return "\n".join(draw(tracks, width, total=False)) + "\n"

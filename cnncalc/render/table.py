@@ -1,23 +1,21 @@
-"""The terminal table, laid out by rich."""
+"""The table of a terminal. Columns are chosen to fit its width; elsewhere nothing is left out."""
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from cnncalc.render.columns import DROPPED_FIRST, Cells, choose, tabulate
+from cnncalc.render.cells import Cells, notes, tabulate
+from cnncalc.render.columns import NARROWER, NARROWER_FORMULAS, choose
+from cnncalc.render.layout import Track, draw, fill, natural_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cnncalc.analysis import Summary
 
-_UNBOUNDED = 100_000
+BAR_WIDTH = 8
+
+_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 def render(
@@ -29,63 +27,74 @@ def render(
     color: bool = False,
 ) -> str:
     """The table as text; without `width` nothing is left out, wrapped or cut."""
-    chosen = choose(columns, formulas=formulas)
-    cells = tabulate(summary, chosen)
+
+    def styled(code: str, text: str) -> str:
+        return f"{code}{text}{_PLAIN}" if color and text else text
+
+    def paragraph(code: str, text: str) -> Iterator[str]:
+        lines = fill(text, width) if width else [text]
+        return (styled(code, line) for line in lines)
+
+    cells = tabulate(summary, choose(columns, formulas=formulas))
+    tracks = _tracks(cells)
+    explained = cells.notes
     if width is not None and columns is None:
-        for name in DROPPED_FIRST:
-            if _natural_width(cells) <= width:
-                break
-            chosen = tuple(
-                column for column in chosen if column.name.removesuffix("_formula") != name
-            )
-            cells = tabulate(summary, chosen)
-    console = Console(
-        file=StringIO(),
-        width=width or _UNBOUNDED,
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
+        tracks = _fitting(tracks, width, NARROWER_FORMULAS if formulas else NARROWER)
+        explained = notes(summary, [column for column in cells.columns if column.name in tracks])
+    table = draw(
+        [*tracks.values()],
+        width,
+        strong=lambda line: styled(_BOLD, line),
+        total=cells.total is not None,
     )
-    notes = (Text(note, style="dim") for note in cells.notes)
-    return _printed(console, Text(cells.title, style="bold"), _table(cells), *notes)
+    lines = [*paragraph(_BOLD, cells.title), "", *table, ""]
+    for note in explained:
+        lines += paragraph(_DIM, note)
+    return "\n".join(lines) + "\n"
 
 
-def _table(cells: Cells) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    for column, total in zip(cells.columns, cells.total, strict=True):
-        table.add_column(
-            column.title,
-            Text(total),
-            justify="right" if column.numeric else "left",
-            overflow="fold",
-            footer_style="bold",
-        )
-    for row in cells.rows:
-        table.add_row(*map(Text, row))
-    return table
+def rows_only(summary: Summary, columns: str, width: int | None) -> str:
+    """The rows without totals, title and notes: what precedes an error."""
+    tracks = _tracks(tabulate(summary, choose(columns)))
+    return "\n".join(draw([*tracks.values()], width, total=False)) + "\n"
 
 
-def _natural_width(cells: Cells) -> int:
-    lines = [[column.title for column in cells.columns], *cells.rows, cells.total]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return sum(widths) + 2 * len(widths)
+def bar(length: float) -> str:
+    """A part of 1 as a bar, in eighths of a character."""
+    full, rest = divmod(round(length * BAR_WIDTH * 8), 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
 
 
-def print_plain(titles: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> str:
-    """A table of plain text, as wide as it needs to be."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(titles):
-        table.add_column(name, justify="right" if index in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return _printed(Console(file=StringIO(), width=_UNBOUNDED, no_color=True), table)
+def _tracks(cells: Cells) -> dict[str, Track]:
+    """The columns to lay out, by name."""
+    total = cells.total or [""] * len(cells.columns)
+    texts = [*zip(*cells.rows, strict=True)] or [()] * len(cells.columns)
+    tracks = {}
+    for column, column_cells, last in zip(cells.columns, texts, total, strict=True):
+        if column.name == "share":
+            room = max(map(len, (*column_cells, last)))
+            shares = (
+                f"{share:>{room}} {bar(length)}".rstrip()
+                for share, length in zip(column_cells, cells.bars, strict=True)
+            )
+            track = Track(column.title, [*shares], f"{last:>{room}}")
+        else:
+            worked = column.formula_of is not None
+            track = Track(column.title, column_cells, last, column.numeric, worked)
+        tracks[column.name] = track
+    return tracks
 
 
-def _printed(console: Console, *parts: Table | Text) -> str:
-    for part in parts:
-        console.print(part)
-    assert isinstance(console.file, StringIO)
-    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+def _fitting(
+    tracks: dict[str, Track], width: int, narrower: Sequence[Sequence[str]]
+) -> dict[str, Track]:
+    """The default columns, without those for which the terminal is too narrow."""
+    if natural_width([*tracks.values()]) <= width:
+        return tracks
+    tracks = {name: track.with_short_title() for name, track in tracks.items()}
+    chosen = tracks
+    for dropped in ((), *narrower):
+        chosen = {name: track for name, track in tracks.items() if name not in dropped}
+        if natural_width([*chosen.values()]) <= width:
+            break
+    return chosen

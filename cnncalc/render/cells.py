@@ -1,0 +1,85 @@
+"""A table as text before it is laid out: rows, totals, title and notes, for every format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cnncalc.layers.base import write_shape
+from cnncalc.render.columns import share_of
+from cnncalc.render.figures import group, one_line, scale, scale_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cnncalc.analysis import Summary
+    from cnncalc.render.columns import Column
+
+ALWAYS_EXPLAINED = ("parameters", "multiply-adds")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the formats for people lay out."""
+
+    columns: tuple[Column, ...]
+    rows: list[list[str]]
+    total: list[str] | None
+    """The last row; None where no column has a sum."""
+    title: str
+    notes: list[str]
+    bars: list[float]
+    """How long the bar of each row's cost is: 1 for the dearest."""
+
+
+def tabulate(summary: Summary, columns: tuple[Column, ...]) -> Cells:
+    """The cells of `columns`, the row of totals, the title above and the notes below."""
+    rows = [[column.cell(row, summary) for column in columns] for row in summary.layers]
+    shares = [share_of(row, summary) for row in summary.layers]
+    longest = max(shares, default=0.0) or 1.0
+    bars = [share / longest for share in shares]
+    title = one_line(f"{summary.name} · input {write_shape(summary.input_shape)}")
+    return Cells(columns, rows, _totals(summary, columns), title, notes(summary, columns), bars)
+
+
+def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:
+    totals = summary.totals
+    cells = []
+    for column in columns:
+        if column.name == "share":
+            cells.append("100%" if totals.multiply_adds else "")
+        elif column.total is None:
+            cells.append("")
+        else:
+            value = getattr(totals, column.total)
+            cells.append(scale_bytes(value) if column.total.endswith("_bytes") else group(value))
+    if not any(cells):
+        return None
+    cells[0] = cells[0] or "total"
+    return cells
+
+
+def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
+    """The totals for people, what is not counted, the conventions of the columns, the source."""
+    from cnncalc.analysis import CONVENTIONS
+
+    totals = summary.totals
+    size = f"{scale(totals.parameters)} parameters"
+    if totals.frozen_parameters:
+        size += f" and {scale(totals.frozen_parameters)} frozen"
+    batch = f" for a batch of {summary.batch_size}" if summary.batch_size > 1 else ""
+    lines = [
+        f"{size}, {scale(totals.multiply_adds)} multiply-adds{batch}; {summary.dtype}:"
+        f" weights {scale_bytes(totals.weight_bytes)},"
+        f" activations {scale_bytes(totals.activation_bytes)}"
+    ]
+    explained = {*ALWAYS_EXPLAINED, *(column.convention for column in columns)}
+    if totals.uncounted and "flops" in explained:
+        lines.append(f"flops of {', '.join(totals.uncounted)} are not counted")
+    unknown = any(None in row.receptive_field.size for row in summary.layers)
+    if unknown and "receptive field" in explained:
+        lines.append("a dash for a receptive field: too many units to follow one by one")
+    lines += [line for line in CONVENTIONS if line.partition(":")[0] in explained]
+    if summary.source:
+        lines.append(f"source: {one_line(summary.source)}")
+    return lines
