@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnncalc.errors import ExpressionError, FieldError, LimitError, shorten
-from cnncalc.expressions import evaluate, is_expression
+from cnncalc.errors import ExpressionError, FieldError, LimitError, SpecError, shorten
+from cnncalc.expressions import evaluate, is_expression, worked_out
 from cnncalc.graph import MAX_NODES
 from cnncalc.source import place_of
 from cnncalc.spec import FLOW_NAMES
+from cnncalc.validation import advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from cnncalc.items import Item
     from cnncalc.layers.base import Shape
     from cnncalc.scopes import Scope
+
+MAX_WORK = 40 * MAX_NODES
+MAX_LIST = 10_000
+"""Most values of one list in a field."""
 
 
 class Names(Mapping[str, Any]):
@@ -47,35 +52,78 @@ class Names(Mapping[str, Any]):
         return len(self.parameters) + len(FLOW_NAMES)
 
 
+class Budget:
+    """What one expansion may work out: bounds expressions and lists in repeated items."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_WORK
+
+    def spend(self, value: Any) -> None:
+        """Raises `LimitError` if too much has been worked out by now."""
+        self.left -= 1 + len(value) // 4 if isinstance(value, str) else 1 + len(value)
+        if self.left < 0:
+            raise LimitError(
+                "the network's repeats work out too many expressions and lists",
+                hint="write shorter ones, or repeat less",
+            )
+
+
 class Context(NamedTuple):
     """Where items are expanded. `blocks` are the calls that led here, `turn` the repeat's."""
 
     scope: Scope
     parameters: Mapping[str, Any]
+    budget: Budget
     blocks: tuple[str, ...] = ()
     turn: int = 0
     frozen: bool = False
 
     def value(self, text: str, shape: Shape) -> Any:
         """An expression's value where a tensor of `shape` flows in."""
-        return evaluate(text, Names(self.parameters, shape, self.turn))
+        self.budget.spend(text)
+        try:
+            return evaluate(text, Names(self.parameters, shape, self.turn))
+        except ExpressionError as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: ExpressionError) -> ExpressionError:
+        """The same error; of a name that the block does not see, with advice."""
+        if error.undefined and self.blocks and not error.hint.startswith("did"):
+            error.hint = (
+                "a block sees its own parameters and the network's:"
+                f" give {self.blocks[-1]} a parameter {shorten(error.undefined)}"
+            )
+        return error
 
     def field(self, fields: Mapping[str, Any], key: str, shape: Shape, path: str) -> Any:
         """A field with its expressions worked out; lists become tuples."""
         value = fields[key]
-        if not isinstance(value, str | list | tuple):
+        if not isinstance(value, str | list):
             return value
         try:
             return self._plain(value, shape)
-        except ExpressionError as error:
+        except SpecError as error:
             raise error.at(place_of(fields, key), f"{path}.{key}") from None
 
     def _plain(self, value: Any, shape: Shape) -> Any:
         if is_expression(value):
             value = self.value(value, shape)
-        if isinstance(value, list | tuple):
+        if isinstance(value, list):
+            self.budget.spend(value)
+            if len(value) > MAX_LIST:
+                raise LimitError(f"a list of over {MAX_LIST:,} values")
             return tuple(self._plain(item, shape) for item in value)
         return value
+
+    def argument(self, given: Mapping[str, Any], key: str, shape: Shape, path: str) -> Any:
+        """A parameter's value, given where a block is called or as its default."""
+        self.budget.spend(given[key] if isinstance(given[key], str | list) else "")
+        try:
+            return worked_out(given[key], Names(self.parameters, shape, self.turn))
+        except ExpressionError as error:
+            raise self._explained(error).at(place_of(given, key), f"{path}.{key}") from None
 
     def option(self, item: Item, name: str, shape: Shape) -> Any:
         """The value of a key beside the kind, such as `repeat`."""
@@ -116,10 +164,14 @@ class Context(NamedTuple):
         names = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
             raise _wrong(item, "inputs", "a list of names", inputs)
+        self.budget.spend(names)
         return names
 
 
 def _wrong(item: Item, name: str, expected: str, value: object) -> FieldError:
     return FieldError(
-        f"must be {expected}; received {shorten(value)}", place=item.option_place(name), path=name
+        f"must be {expected}; received {shorten(value)}",
+        place=item.option_place(name),
+        path=name,
+        hint=advice(item.options[name], value, expected),
     )

@@ -18,10 +18,17 @@ A `SpecError` knows its file, line and column (from 1), the path of the thing it
 from __future__ import annotations
 
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+LONGEST_PATH = 120
+LONGEST_MESSAGE = 600
+LONGEST_NAME = 64
+"""Longer names than this are neither suggested nor compared."""
+MOST_NAMES = 5000
 
 
 class Place(NamedTuple):
@@ -92,12 +99,14 @@ class SpecError(CnncalcError):
         path = self.path
         if self.scope and not path.startswith(self.scope):
             path = f"{path} in {self.scope}" if path else self.scope
+        path = _one_line(path, LONGEST_PATH)
         head = ": ".join(str(part) for part in (self.place, path) if part)
-        message = f"{self.message}; {self.hint}" if self.hint else self.message
+        message = _one_line(self.message, LONGEST_MESSAGE)
+        message = f"{message}; {self.hint}" if self.hint else message
         lines = [f"{head}: {message}" if head else message]
         if self.place and self.place.text.strip():
-            shown, column = _excerpt(self.place.text, self.place.column)
-            lines += [f"    {shown}", f"    {' ' * (column - 1)}^"]
+            shown, before = _excerpt(self.place.text, self.place.column)
+            lines += [f"    {shown}", f"    {' ' * before}^"]
         return "\n".join(lines)
 
 
@@ -110,7 +119,9 @@ class FieldError(SpecError):
 
 
 class ExpressionError(SpecError):
-    """An expression that is unsafe, undefined or fails."""
+    """An expression that is unsafe, undefined or fails; `undefined` is the unknown name."""
+
+    undefined = ""
 
 
 class ReferenceSpecError(SpecError):
@@ -129,27 +140,62 @@ class LimitError(SpecError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean …?`, or the known names where none is close and they are few."""
-    names = [str(other) for other in known]
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    names = [other for other in map(str, islice(known, MOST_NAMES)) if len(other) <= LONGEST_NAME]
+    spelled = {other.lower(): other for other in reversed(names)}
+    close = get_close_matches(name[: LONGEST_NAME + 1].lower(), spelled, n=1, cutoff=0.7)
     if close:
-        return f"did you mean {close[0]}?"
+        return f"did you mean {spelled[close[0]]}?"
     return f"known: {', '.join(sorted(names))}" if 0 < len(names) <= 12 else ""
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """`repr` of what was received, cut to `limit` characters, spelled as in YAML."""
+    """What was received, spelled as in YAML's flow style and cut to `limit` characters."""
+    text = ""
+    for piece in _spelled(value, limit):
+        text += piece
+        if len(text) > limit:
+            return f"{text[: limit - 1]}…"
+    return text
+
+
+def _spelled(value: object, limit: int) -> Iterator[str]:
+    """The text of a value in pieces, so that no more than is shown need be written."""
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int) and abs(value) >= 10**limit:
-        return f"a number of over {limit} digits"
-    if isinstance(value, list | tuple):
-        value = list(value[:limit])
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+        yield {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, str):
+        yield repr(value[: limit + 1])
+    elif isinstance(value, int) and abs(value) >= 10**limit:
+        yield f"a number of over {limit} digits"
+    elif isinstance(value, dict):
+        yield "{"
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{', ' if index else ''}{str(key)[: limit + 1]}: "
+            yield from _spelled(item, limit)
+        yield "}"
+    elif isinstance(value, list | tuple):
+        yield "["
+        for index, item in enumerate(value):
+            yield ", " if index else ""
+            yield from _spelled(item, limit)
+        yield "]"
+    else:
+        yield repr(value)
+
+
+def _one_line(text: str, limit: int) -> str:
+    """`text` without control characters; its middle left out if it is too long."""
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: 9 * limit])
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
 
 
 def _excerpt(text: str, column: int, width: int = 100) -> tuple[str, int]:
-    """The part of a long line around `column`, and the column within it."""
-    text = "".join(char if char.isprintable() else " " for char in text.rstrip())
+    """The part of a long line around `column`, and the cells of a terminal that stand before it."""
+    text = "".join(char if char.isprintable() else " " for char in text.rstrip()[: column + width])
     start = max(0, column - width // 2) if len(text) > width else 0
-    return text[start : start + width], column - start
+    before = text[start : column - 1].ljust(column - 1 - start)
+    if not before.isascii():
+        from unicodedata import combining, east_asian_width
+
+        cells = (0 if combining(char) else 1 + (east_asian_width(char) in "WF") for char in before)
+        return text[start : start + width], sum(cells)
+    return text[start : start + width], len(before)

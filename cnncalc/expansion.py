@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cnncalc.context import Context, Names
+from cnncalc.context import Budget, Context
 from cnncalc.errors import (
     ExpressionError,
     FieldError,
     LimitError,
     ReferenceSpecError,
+    ShapeError,
     SpecError,
     shorten,
 )
-from cnncalc.expressions import evaluate, is_expression, names_in
+from cnncalc.expressions import is_expression, names_in
 from cnncalc.graph import MAX_NODES, Graph
 from cnncalc.items import GROUP, JOINS, RESIDUAL, Item, branches_of, parse_item, unknown_kind
 from cnncalc.layers import find
 from cnncalc.scopes import INPUT, Scope, check_name
 from cnncalc.source import place_of
+from cnncalc.spec import EXAMPLES
 from cnncalc.validation import unknown_key, validated
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_STEPS = 10 * MAX_NODES
+MAX_STEPS = 4 * MAX_NODES
 """Items that may be looked at while expanding: bounds repeats that add no nodes."""
 
 
@@ -58,10 +60,15 @@ class _Expansion:
 
     def run(self) -> Graph:
         items = self.architecture.layers
-        context = Context(Scope("", "", None), self.parameters)
+        context = Context(Scope("", "", None), self.parameters, Budget())
         self.graph.output = self.expand(items, INPUT, context)
         if not self.graph.nodes:
-            raise FieldError("the network has no layers", place=place_of(items), path="layers")
+            raise FieldError(
+                "the network has no layers",
+                place=place_of(items),
+                path="layers",
+                hint="every if is false, or every repeat 0" if items else EXAMPLES["layers"],
+            )
         self.graph.check_outputs()
         return self.graph
 
@@ -94,7 +101,8 @@ class _Expansion:
                 else flow
             )
         # What an `if` leaves out may name nodes that another `if` left out.
-        if not self._sees_flow(item) and not self.holds(item, flow, context):
+        sees_flow = not self._names_of_if(item).isdisjoint(("in_channels", "in_size"))
+        if not sees_flow and not self.holds(item, flow, context):
             return flow
         sources = self.sources(item, flow, context)
         return (
@@ -104,30 +112,41 @@ class _Expansion:
         )
 
     def expand_repeated(self, item: Item, flow: int, context: Context) -> int:
-        condition = item.options.get("if", True)
-        by_turn = is_expression(condition) and "index" in names_in(condition)
+        by_turn = "index" in self._names_of_if(item)
         if not by_turn and not self.holds(item, flow, context._replace(turn=0)):
             return flow
         for turn in range(context.repeats(item, self.graph.shape_of(flow))):
             inner = context._replace(turn=turn)
-            self.count(item)
             sources = self.sources(item, flow, inner)
             if self.holds(item, sources[0], inner):
                 flow = self.expand_once(item, sources, inner)
+            else:
+                self.count(item)
         return flow
 
     def expand_once(self, item: Item, sources: tuple[int, ...], context: Context) -> int:
         self.count(item)
         kind = item.kind
         if is_expression(kind):
-            kind = context.value(kind, self.graph.shape_of(sources[0]))
+            try:
+                kind = context.value(kind, self.graph.shape_of(sources[0]))
+            except ExpressionError as error:
+                raise error.at(item.place) from None
             if not isinstance(kind, str):
-                raise unknown_kind(kind, item.place, self.architecture)
+                raise unknown_kind(kind, item.place, self.architecture).at(None, item.kind)
         is_join = kind in JOINS or kind == RESIDUAL
         block = self.blocks.get(kind)
         cls = None if block or is_join or kind == GROUP else find(kind)
         if not (block or is_join or kind == GROUP or cls):
-            raise unknown_kind(kind, item.place, self.architecture)
+            unknown = unknown_kind(kind, item.place, self.architecture)
+            raise unknown.at(None, item.kind if is_expression(item.kind) else "")
+        if cls is None and "shares" in item.options:
+            raise FieldError(
+                f"{kind} cannot share weights",
+                place=item.option_place("shares"),
+                path="shares",
+                hint="write shares beside a single layer",
+            )
         name = self.name(item, kind, context)
         if is_join:
             return self.expand_join(item, kind, name, sources, context)
@@ -165,7 +184,9 @@ class _Expansion:
                 f"takes no value; received {shorten(item.value)}",
                 place=place_of(item.raw, item.key),
                 path=cls.kind,
-                hint=f"its fields: {', '.join(cls.model_fields)}" if cls.model_fields else "",
+                hint=f"its fields: {', '.join(cls.model_fields)}"
+                if cls.model_fields
+                else f"write `- {cls.kind}` alone",
             )
         shape = self.graph.shape_of(source)
         values = {key: context.field(fields, key, shape, cls.kind) for key in fields}
@@ -182,7 +203,7 @@ class _Expansion:
     ) -> int:
         scope = context.scope.open(kind, name)
         self.graph.scopes[scope.path] = kind
-        branches = branches_of(item)
+        branches = branches_of(item, kind)
         if (len(sources) != 1) if branches else (len(sources) < 2):
             raise FieldError(
                 "takes one input" if branches else "needs at least two inputs",
@@ -191,13 +212,19 @@ class _Expansion:
             )
         outputs = []
         for branch_name, items in branches:
+            self.count(item)
             branch = scope.open("branch", branch_name)
             self.graph.scopes[branch.path] = "branch"
             outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
         cls = find("add" if kind == RESIDUAL else kind)
         assert cls is not None
         layer = self.layers.get((cls.kind, "{}")) or self.layers.setdefault((cls.kind, "{}"), cls())
-        scope.output = self.graph.append(scope.path, layer, tuple(outputs) or sources, item)
+        try:
+            scope.output = self.graph.append(scope.path, layer, tuple(outputs) or sources, item)
+        except ShapeError as error:
+            if kind == RESIDUAL:
+                error.hint = "its shortcut must bring the body's channels and sizes"
+            raise
         return scope.output
 
     def expand_scope(
@@ -211,12 +238,18 @@ class _Expansion:
                     f"must be a list of items; received {shorten(items)}",
                     place=place_of(item.raw, item.key),
                     path="layers",
+                    hint="write one item a line, each beginning with - and a space",
                 )
         else:
             items = block.layers
             if kind in context.blocks:
                 chain = " → ".join((*context.blocks, kind))
-                raise ReferenceSpecError(f"the block calls itself: {chain}", path=kind)
+                raise ReferenceSpecError(
+                    f"the block calls itself: {chain}",
+                    place=item.place,
+                    path=kind,
+                    hint="repeat calls a block several times",
+                )
             parameters = self.arguments(item, kind, block, source, context)
             context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
         scope = context.scope.open(kind, name)
@@ -229,34 +262,36 @@ class _Expansion:
         """Everything that the items of a block see: the network's parameters and its own."""
         given = item.fields(next(iter(block.parameters), None))
         if given is None:
-            raise FieldError("this block has no parameters", place=item.place, path=kind)
+            raise FieldError(
+                f"this block has no parameters; received {shorten(item.value)}",
+                place=place_of(item.raw, item.key),
+                path=kind,
+                hint=f"write `- {kind}` alone",
+            )
         for key in given:
             if key not in block.parameters:
                 raise unknown_key(given, key, block.parameters, path=kind, what="parameter")
         shape = self.graph.shape_of(source)
         values = dict(self.parameters)
+        inner = context._replace(parameters=values, blocks=(*context.blocks, kind))
         for key, default in block.parameters.items():
             if given.get(key) is not None:
-                values[key] = context.field(given, key, shape, kind)
+                values[key] = context.argument(given, key, shape, kind)
             elif default is None:
                 raise FieldError(
-                    f"needs {key}", place=item.place, path=kind, hint="it has no default"
+                    f"needs {key}: it has no default",
+                    place=item.place,
+                    path=kind,
+                    hint=f"write {kind}: {{{key}: …}}",
                 )
-            elif is_expression(default):
-                try:
-                    values[key] = evaluate(default, Names(values, shape, context.turn))
-                except ExpressionError as error:
-                    place = place_of(block.parameters, key)
-                    raise error.at(place, f"blocks.{kind}.parameters.{key}") from None
             else:
-                values[key] = default
+                path = f"blocks.{kind}.parameters"
+                values[key] = inner.argument(block.parameters, key, shape, path)
         return values
 
     def name(self, item: Item, kind: str, context: Context) -> str:
-        given = item.options.get("name")
-
         def make() -> str:
-            name = None if given is None else check_name(given)
+            name = check_name(item.options["name"]) if "name" in item.options else None
             return context.scope.name_for(kind, name, repeated="repeat" in item.options)
 
         return self._referring(item, "name", make)
@@ -265,9 +300,14 @@ class _Expansion:
         """The nodes that flow into an item: those that its `inputs` name, or the one before."""
         if "inputs" not in item.options:
             return (flow,)
-        return self._referring(
-            item, "inputs", lambda: tuple(map(context.scope.find, context.input_names(item)))
-        )
+        sources = []
+        for index, name in enumerate(context.input_names(item)):
+            try:
+                sources.append(context.scope.find(name))
+            except ReferenceSpecError as error:
+                place = place_of(item.options["inputs"], index) or item.option_place("inputs")
+                raise error.at(place, "inputs") from None
+        return tuple(sources)
 
     def shared(self, item: Item, context: Context) -> int:
         """The node that owns the weights which `shares` names."""
@@ -296,11 +336,13 @@ class _Expansion:
             )
 
     @staticmethod
-    def _sees_flow(item: Item) -> bool:
+    def _names_of_if(item: Item) -> frozenset[str]:
+        """The names that the item's condition uses."""
         condition = item.options.get("if", True)
-        return is_expression(condition) and not names_in(condition).isdisjoint(
-            ("in_channels", "in_size")
-        )
+        try:
+            return names_in(condition) if is_expression(condition) else frozenset()
+        except ExpressionError as error:
+            raise error.at(item.option_place("if"), "if") from None
 
     @staticmethod
     def _referring(item: Item, option: str, function: Callable[[], T]) -> T:

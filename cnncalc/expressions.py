@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     Evaluator = Callable[[Mapping[str, Any]], Any]
 
 MAX_MAGNITUDE = 10**30
-MAX_LENGTH = 1000
+MAX_LENGTH = 256
 MAX_TEXT = 1000
 MAX_DEPTH = 50
 
+QUOTE_HINT = 'inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"'
 CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -40,9 +42,30 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
         ExpressionError: it does not parse, is not allowed, or fails on these names.
     """
     try:
-        return _whole(_compiled(text)(names))
+        return _whole(_bounded(_compiled(text)(names)))
     except (ArithmeticError, TypeError, ValueError, IndexError) as error:
         raise ExpressionError(f"{shorten(text)} cannot be worked out: {error}") from None
+
+
+def worked_out(value: Any, names: Mapping[str, Any]) -> Any:
+    """A parameter's value, with every expression in it evaluated, also those in lists.
+
+    Raises:
+        ExpressionError: an expression fails, or the value is none that expressions work with.
+    """
+    if is_expression(value):
+        return evaluate(value, names)
+    try:
+        _bounded(value)
+    except OverflowError as error:
+        raise ExpressionError(f"{shorten(value)}: {error}") from None
+    if isinstance(value, list):
+        return [worked_out(item, names) for item in value]
+    if isinstance(value, dict):
+        raise ExpressionError(
+            f"must be a number, text, true, false or a list; received {shorten(value)}"
+        )
+    return value
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -126,12 +149,15 @@ def _parsed(text: str) -> ast.Expression:
     if has_unbalanced_brackets(source):
         raise ExpressionError(
             f"{shorten(text)} has unbalanced brackets",
-            hint='inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"',
+            hint=QUOTE_HINT,
         )
     try:
-        return ast.parse(source, mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of \d in a text, or of `1 is 1`
+            return ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ExpressionError(f"{shorten(text)} is not an expression") from None
+        hint = "one = is enough; == compares" if source.startswith("=") else ""
+        raise ExpressionError(f"{shorten(text)} is not an expression", hint=hint) from None
 
 
 @lru_cache(maxsize=2048)
@@ -177,9 +203,10 @@ def _compile(node: ast.expr, text: str, depth: int) -> Evaluator:
             return lambda names: _item(holder(names), key(names))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             return _compile_call(name, [part(arg) for arg in args], text)
+    allowed = "arithmetic, comparisons, and or not, if else, [ ], " + " ".join(FUNCTIONS)
     raise ExpressionError(
         f"{shorten(text)} uses {_describe(node)}, which an expression may not",
-        hint="allowed: arithmetic, comparisons, and or not, if else, [ ], " + " ".join(FUNCTIONS),
+        hint="a power is written **" if _is_caret(node) else f"allowed: {allowed}",
     )
 
 
@@ -234,9 +261,11 @@ def _look_up(name: str, names: Mapping[str, Any], text: str) -> Any:
         pass
     if name in CONSTANTS:
         return CONSTANTS[name]
-    raise ExpressionError(
+    error = ExpressionError(
         f"{name!r} in {shorten(text)} is not defined", hint=did_you_mean(name, names)
     )
+    error.undefined = name
+    raise error
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -265,20 +294,26 @@ def _check_repetition(a: Any, b: Any) -> None:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, int) and abs(value) > MAX_MAGNITUDE:
-        raise OverflowError("the number is too large")
     if isinstance(value, float) and not math.isfinite(value):
         raise OverflowError("the number is not finite")
+    if isinstance(value, int | float) and abs(value) > MAX_MAGNITUDE:
+        raise OverflowError("the number is too large")
     if isinstance(value, str | list | tuple) and _length(value) > MAX_LENGTH:
         raise OverflowError("the list or text is too long")
     return value
 
 
 def _length(value: str | list[Any] | tuple[Any, ...]) -> int:
-    """Characters of a text, or numbers in a list and the lists within it."""
-    if isinstance(value, str):
+    """Characters of a text, or numbers in a list and the lists within it; cut at the bound."""
+    if isinstance(value, str) or len(value) > MAX_LENGTH:
         return len(value)
-    return sum(_length(item) if isinstance(item, str | list | tuple) else 1 for item in value)
+    length = len(value)
+    for item in value:
+        if isinstance(item, str | list | tuple):
+            length += _length(item)
+            if length > MAX_LENGTH:
+                break
+    return length
 
 
 def _whole(value: Any) -> Any:
@@ -289,13 +324,36 @@ def _whole(value: Any) -> Any:
     return value
 
 
+_DESCRIPTIONS: dict[type[ast.AST], str] = {
+    ast.Attribute: "an attribute",
+    ast.Call: "a call",
+    ast.Lambda: "a lambda",
+    ast.Subscript: "a slice",
+    ast.Dict: "a dictionary",
+    ast.Set: "a set",
+    ast.JoinedStr: "a formatted text",
+    ast.NamedExpr: "an assignment",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+    ast.Starred: "a star",
+    ast.Constant: "a constant of another type",
+    ast.BitOr: "the operator |",
+    ast.BitAnd: "the operator &",
+    ast.BitXor: "the operator ^",
+    ast.LShift: "the operator <<",
+    ast.RShift: "the operator >>",
+    ast.MatMult: "the operator @",
+    ast.Invert: "the operator ~",
+    ast.Compare: "the operator is",
+}
+
+
 def _describe(node: ast.expr) -> str:
-    names = {
-        ast.Attribute: "an attribute",
-        ast.Call: "a call",
-        ast.Lambda: "a lambda",
-        ast.Subscript: "a slice",
-        ast.Dict: "a dictionary",
-        ast.JoinedStr: "a formatted string",
-    }
-    return names.get(type(node), type(node).__name__)
+    part = node.op if isinstance(node, ast.BinOp | ast.UnaryOp) else node
+    return _DESCRIPTIONS.get(type(part), "a part")
+
+
+def _is_caret(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor)

@@ -7,16 +7,31 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
-from cnncalc.layers.base import Layer, Shape, write_shape
+from cnncalc.layers.base import Layer, Shape
 from cnncalc.layers.merge import Merge
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cnncalc.items import Item
 
 MAX_NODES = 25_000
 MAX_AXIS = 2**31
 MAX_ELEMENTS = 2**53
+
+
+def check_bounds(what: str, sizes: Sequence[int]) -> None:
+    """Raises `LimitError` for a tensor that no machine holds."""
+    if max(sizes, default=0) >= MAX_AXIS or prod(sizes) >= MAX_ELEMENTS:
+        written = "×".join(
+            text if len(text) <= 24 else f"{text[0]}.{text[1:3]}e{len(text) - 1}"
+            for text in map(str, sizes)
+        )
+        raise LimitError(
+            f"{what} of {written} is too large",
+            hint="an axis is below 2³¹ and a tensor below 2⁵³ numbers",
+        )
 
 
 class Node(NamedTuple):
@@ -115,12 +130,7 @@ class Graph:
         shape = tuple(int(size) for size in layer.output_shape(*shapes))
         weights = layer.weights(*shapes).values()
         for what, tensor in [("output", shape), *(("weight", w) for w in weights)]:
-            sizes = [int(size) for size in tensor]
-            if max(sizes) >= MAX_AXIS or prod(sizes) >= MAX_ELEMENTS:
-                raise LimitError(
-                    f"its {what} of {write_shape(sizes)} is too large",
-                    hint="an axis is below 2³¹ and a tensor below 2⁵³ numbers",
-                )
+            check_bounds(f"its {what}", [int(size) for size in tensor])
         self._shapes[key] = shape
         return shape
 

@@ -10,11 +10,26 @@ from cnncalc.expressions import is_expression
 from cnncalc.layers import registry
 from cnncalc.source import Mapping, Sequence, place_of
 from cnncalc.spec import ITEM_KEYS, SUGAR, Architecture
-from cnncalc.validation import check_brackets, unknown_key
+from cnncalc.validation import check_brackets, missing_space, unknown_key
 
 GROUP = "group"
 RESIDUAL = "residual"
 JOINS = ("add", "concat", "multiply")
+OTHER_NAMES = {
+    "dense": "linear",
+    "fc": "linear",
+    "fully_connected": "linear",
+    "bn": "batch_norm",
+    "lrn": "local_response_norm",
+    "deconv": "conv_transpose",
+    "swish": "silu",
+    "gap": "global_avg_pool",
+    "globalaveragepooling2d": "global_avg_pool",
+    "dropout2d": "channel_dropout",
+    "skip": "residual",
+    "sequential": "layers",
+}
+"""What other libraries and books call a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,7 @@ def parse_item(items: list[Any], index: int, architecture: Architecture) -> Item
         return Item(raw, None, items, index, {})
     if not isinstance(raw, dict) or not raw:
         raise FieldError(
-            f"is not a layer: {shorten(raw)}",
+            "an item is missing after -" if raw is None else f"is not a layer: {shorten(raw)}",
             place=place_of(items, index),
             hint="write `- kind`, `- kind: value` or `- kind: {fields}`",
         )
@@ -85,7 +100,7 @@ def _kind_error(raw: dict[str, Any], kinds: list[str], architecture: Architectur
         return FieldError(
             "this item has no kind",
             place=place_of(raw),
-            hint="write a layer kind, a block, or layers: beside its keys",
+            hint="write a layer kind, a block or layers: beside its other keys",
         )
     known = [key for key in kinds if is_kind(key, architecture)]
     strange = [key for key in kinds if key not in known]
@@ -97,7 +112,7 @@ def _kind_error(raw: dict[str, Any], kinds: list[str], architecture: Architectur
             error.hint = f"it is a field: write {known[0]}: {{{strange[0]}: …}}, indented below it"
         return error
     return FieldError(
-        f"an item has one kind; this one has {', '.join(kinds)}",
+        f"an item has one kind; this one has {', '.join(map(shorten, kinds[:5]))}",
         place=place_of(raw, kinds[1], of_key=True),
         hint="begin each layer with its own -",
     )
@@ -115,45 +130,65 @@ def is_kind(name: str, architecture: Architecture) -> bool:
 
 def unknown_kind(kind: object, place: Place | None, architecture: Architecture) -> FieldError:
     """The error for a word that is neither a layer kind nor a block."""
-    known = [*registry(), RESIDUAL, *architecture.blocks]
-    hint = did_you_mean(str(kind), known) or "cnncalc schema lists every layer kind"
-    return FieldError(f"unknown layer {shorten(kind)}", place=place, hint=hint)
+    word = str(kind)
+    other = OTHER_NAMES.get(word.lower())
+    if missing_space(word):
+        hint = missing_space(word)
+    elif " - " in word:
+        hint = "begin each layer on a line of its own, in the same column"
+    elif other:
+        hint = f"did you mean {other}?"
+    else:
+        hint = did_you_mean(word, [*registry(), RESIDUAL, *architecture.blocks])
+    return FieldError(
+        f"unknown layer {shorten(kind)}",
+        place=place,
+        hint=hint or "docs/layers.md and cnncalc schema list every kind",
+    )
 
 
-def branches_of(item: Item) -> list[tuple[str, Any]]:
-    """Name and items of each branch of a join; none where it takes `inputs`.
+def branches_of(item: Item, kind: str) -> list[tuple[str, Any]]:
+    """Name and items of each branch of a join of this kind; none where it takes `inputs`.
 
     Raises:
         FieldError: its value is no list of branches.
     """
     value = item.value
-    if item.kind == RESIDUAL:
+    if kind == RESIDUAL:
         return _residual_branches(item)
     if isinstance(value, dict) and value:
-        raise unknown_key(value, next(iter(value)), [], path=item.kind)
-    if not value:
+        error = unknown_key(value, next(iter(value)), (), path=kind)
+        error.hint = f"{kind} has no fields: write {kind}: [[…], […]]"
+        raise error
+    if value is None or value in ({}, []):
         if "inputs" not in item.options:
             raise FieldError(
                 "needs branches or inputs",
                 place=item.place,
-                path=item.kind,
-                hint=f"write {item.kind}: [[…], […]], or {{{item.kind}: {{}}, inputs: [a, b]}}",
+                path=kind,
+                hint=f"write {kind}: [[…], […]], or {{{kind}: {{}}, inputs: [a, b]}}",
             )
         return []
     if "inputs" in item.options:
         raise FieldError(
-            "takes branches or inputs, not both", place=item.option_place("inputs"), path=item.kind
+            "takes branches or inputs, not both",
+            place=item.option_place("inputs"),
+            path=kind,
+            hint=f"write {kind}: {{}} beside inputs",
         )
     if not isinstance(value, list) or not all(isinstance(branch, list) for branch in value):
         raise FieldError(
             f"must be a list of branches, each a list of items; received {shorten(value)}",
             place=place_of(item.raw, item.key),
-            path=item.kind,
-            hint="an empty branch [] passes its input on",
+            path=kind,
+            hint=f"write {kind}: [[…], […]]; an empty branch [] passes its input on",
         )
     if len(value) < 2:
         raise FieldError(
-            "needs at least two branches", place=place_of(item.raw, item.key), path=item.kind
+            "needs at least two branches",
+            place=place_of(item.raw, item.key),
+            path=kind,
+            hint="an empty branch [] passes its input on",
         )
     return [(f"branch{number}", branch) for number, branch in enumerate(value, start=1)]
 
@@ -165,13 +200,15 @@ def _residual_branches(item: Item) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         raise FieldError(
             f"must be a list of items, or body: and shortcut:; received {shorten(value)}",
-            place=item.place,
+            place=item.place if value is None else place_of(item.raw, item.key),
             path=RESIDUAL,
+            hint="write its items below it, each beginning with -",
         )
     for key in value:
         if key not in ("body", "shortcut"):
             raise unknown_key(value, key, ("body", "shortcut"), path=RESIDUAL)
-    branches = [(name, value.get(name) or []) for name in ("body", "shortcut")]
+    given = {name: branch for name, branch in value.items() if branch is not None}
+    branches = [(name, given.get(name, [])) for name in ("body", "shortcut")]
     for name, branch in branches:
         if not isinstance(branch, list):
             raise FieldError(

@@ -36,7 +36,7 @@ def load(
     """
     shape = parse_shape(input) if isinstance(input, str) else input
     if not isinstance(spec, str | os.PathLike):
-        architecture = Architecture.from_data(dict(spec), "network")
+        architecture = Architecture.from_data(spec, "network")
     else:
         source, found = _find(os.fspath(spec))
         name = "network" if source.name == "<stdin>" else Path(source.name).stem

@@ -7,6 +7,8 @@ from keyword import iskeyword
 from cnncalc.errors import LimitError, ReferenceSpecError, did_you_mean, shorten
 
 MAX_DEPTH = 64
+MAX_NAME = 100
+MAX_PATH = 1000
 INPUT = -1
 """The index that stands for the network's input."""
 
@@ -59,7 +61,11 @@ class Scope:
             name = f"{name}{turn}"
         if name in self.members:
             raise ReferenceSpecError(
-                f"the name {name!r} is taken in its scope", hint="give one of the two a name"
+                f"the name {name!r} is taken in its scope", hint="give one of the two another name"
+            )
+        if len(self.path) + len(name) > MAX_PATH:
+            raise LimitError(
+                f"its name is over {MAX_PATH:,} characters long", hint="nest less, or name it"
             )
         return name
 
@@ -84,8 +90,11 @@ class Scope:
         scope: Scope | None = self
         while scope is not None and head not in scope.members:
             if head in scope.repeated:
-                turns = ", ".join(f"{head}{i + 1}" for i in range(min(scope.repeated[head], 3)))
-                raise ReferenceSpecError(f"{head!r} is repeated: say which", hint=f"{turns} …")
+                last = scope.repeated[head]
+                raise ReferenceSpecError(
+                    f"{head!r} is repeated: say which one",
+                    hint=f"{head}1 to {head}{last}" if last > 1 else f"{head}1",
+                )
             scope = scope.parent
         if scope is None:
             raise self._unknown(head)
@@ -94,7 +103,7 @@ class Scope:
             if not isinstance(found, Scope) or part not in found.members:
                 known = found.members if isinstance(found, Scope) else ()
                 raise ReferenceSpecError(
-                    f"{path!r} names no earlier node", hint=did_you_mean(part, known)
+                    f"{shorten(path)} names no earlier node", hint=did_you_mean(part, known)
                 )
             found = found.members[part]
         return self._output_of(path, found)
@@ -106,8 +115,8 @@ class Scope:
         while scope is not None:
             if scope is found:
                 raise ReferenceSpecError(
-                    f"{path!r} is the scope that this item stands in: the graph would have a cycle",
-                    hint="inputs name earlier nodes",
+                    f"{shorten(path)} is the scope that this item stands in: a cycle",
+                    hint="inputs name nodes above their item",
                 )
             scope = scope.parent
         return found.output
@@ -119,25 +128,26 @@ class Scope:
             known += scope.members
             scope = scope.parent
         hint = did_you_mean(name, known)
-        return ReferenceSpecError(
-            f"{name!r} names no earlier node",
-            hint=hint or "inputs name nodes above their item, so that a graph has no cycle",
-        )
+        if not hint.startswith("did"):
+            hint = f"a name means a node above its item{hint and ' ('}{hint}{hint and ')'}"
+        return ReferenceSpecError(f"{shorten(name)} names no earlier node", hint=hint)
 
 
 def check_name(name: object) -> str:
     """A name given in the file. Raises `ReferenceSpecError` if it may not be used."""
-    if (
-        not isinstance(name, str)
-        or not name.isidentifier()
-        or not name.isascii()
-        or iskeyword(name)
-    ):
+    if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
         raise ReferenceSpecError(
             f"{shorten(name)} is no identifier", hint="letters, digits and _, no digit first"
         )
-    if name in RESERVED or name.startswith("_"):
+    if len(name) > MAX_NAME:
+        raise ReferenceSpecError(f"a name of over {MAX_NAME} characters")
+    if name == "input":
         raise ReferenceSpecError(
-            f"{shorten(name)} is reserved", hint="a torch.nn.Module has it already: choose another"
+            "'input' is reserved", hint="it means the network's input: choose another"
+        )
+    if name in RESERVED or name.startswith("_") or iskeyword(name):
+        owner = "Python" if iskeyword(name) else "a torch.nn.Module"
+        raise ReferenceSpecError(
+            f"{shorten(name)} is reserved", hint=f"it has a meaning for {owner}: choose another"
         )
     return name

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import abc
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from cnncalc.errors import LimitError, Place, SyntaxSpecError, UsageError, shorten
+from cnncalc.errors import FieldError, LimitError, Place, SyntaxSpecError, UsageError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 300
-MAX_VALUES = 2_000_000
-"""Most values a document may hold, each alias counted with all that it stands for."""
+MAX_VALUES = 500_000
+"""Most keys and values a document may hold, each alias counted with all that it stands for."""
 MAX_DIGITS = 60
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -93,12 +95,15 @@ def read(path: str) -> Source:
     name = "<stdin>" if path == "-" else path
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise UsageError(f"{name}: cannot be read: it is closed")
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with Path(path).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{name}: cannot be read: {reason}") from None
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: is larger than {MAX_BYTES // 2**20} MiB: not a spec")
     return Source(name, _decode(name, data))
@@ -114,7 +119,11 @@ def parse(source: Source) -> Any:
     try:
         return _Composer(source).document()
     except yaml.YAMLError as error:
-        raise _syntax_error(source, error) from None
+        from cnncalc.syntax import explained
+
+        raise explained(source, error) from None
+    except UnicodeEncodeError:  # half a character, from a command line that is not UTF-8
+        raise SyntaxSpecError("is not UTF-8 text", place=Place(source.name, 1, 1)) from None
 
 
 def parse_value(text: str, name: str) -> Any:
@@ -122,27 +131,73 @@ def parse_value(text: str, name: str) -> Any:
     return parse(Source(name, text))
 
 
+def plain(data: Any) -> Any:
+    """Data of Python's as YAML would have given them: dicts, lists and scalars, none too large.
+
+    Raises:
+        FieldError: there is something that YAML has not.
+        LimitError: they are too deep or too large.
+    """
+    return data if isinstance(data, Mapping | Sequence) else _Copy().value(data, 0)
+
+
+class _Copy:
+    def __init__(self) -> None:
+        self.values = 0
+
+    def value(self, data: Any, depth: int) -> Any:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise LimitError(f"the data hold over {MAX_VALUES:,} values")
+        if depth > MAX_DEPTH:
+            raise LimitError(f"the data are nested over {MAX_DEPTH} deep")
+        if data is None or isinstance(data, bool | str):
+            return data
+        if isinstance(data, abc.Mapping):
+            for key in data:
+                if not isinstance(key, str):
+                    raise FieldError(f"a key must be text; received {shorten(key)}")
+            return {key: self.value(item, depth + 1) for key, item in data.items()}
+        if isinstance(data, list | tuple):
+            return [self.value(item, depth + 1) for item in data]
+        if isinstance(data, Integral):
+            if abs(data) >= 10**MAX_DIGITS:
+                raise LimitError(f"a number of over {MAX_DIGITS} digits")
+            return int(data)
+        if isinstance(data, Real):
+            return float(data)
+        raise FieldError(f"data of the type {type(data).__name__}: {shorten(data)}")
+
+
 def _decode(name: str, data: bytes) -> str:
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        if encoding == "utf-16":
+            raise SyntaxSpecError(
+                "is not UTF-16 text", place=Place(name, 1, 1), hint="save the file as UTF-8"
+            ) from None
+        shown = data[: error.start].decode(errors="replace") + "\ufffd"
         raise SyntaxSpecError(
             f"is not UTF-8 text: byte 0x{data[error.start]:02x}",
-            place=Place(name, line, column),
+            place=_place_of_last(name, shown),
             hint="save the file as UTF-8",
         ) from None
     match = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", text)
     if match:
-        line = text.count("\n", 0, match.start()) + 1
-        column = match.start() - (text.rfind("\n", 0, match.start()) + 1) + 1
         raise SyntaxSpecError(
             f"holds the control character {match.group()!r}: is this a text file?",
-            place=Place(name, line, column),
+            place=_place_of_last(name, text[: match.end()]),
+            hint="save the file as UTF-8 text",
         )
     return text
+
+
+def _place_of_last(name: str, text: str) -> Place:
+    """The place of the last character of a text."""
+    lines = re.split(r"\r\n|[\n\r\x85\u2028\u2029]", text)
+    return Place(name, len(lines), len(lines[-1]), lines[-1] if "\0" not in text else "")
 
 
 class _Composer:
@@ -200,13 +255,16 @@ class _Composer:
                 self.fail(
                     event, "a key must be a plain word", hint="quote a value that holds { or ["
                 )
+            self.values += 1
             key = str(event.value)
+            if event.anchor:
+                self.anchors[event.anchor] = (key, 1)
             if key == "<<" and event.implicit[0]:
                 self.fail(event, "merge keys (<<) are not YAML 1.2", hint="use a block instead")
             if key in data:
                 line = data.marks[key][0][0] + 1
                 self.fail(
-                    event, f"the key {shorten(key)} stands here twice", hint=f"first on line {line}"
+                    event, f"the key {shorten(key)} stands here twice", hint=f"it is on line {line}"
                 )
             value_event = next(self.events)
             data[key] = self.value(value_event, depth + 1)
@@ -251,7 +309,8 @@ class _Composer:
             )
 
     def refuse_tag(self, event: Any) -> NoReturn:
-        self.fail(event, f"the tag {shorten(event.tag)}: a spec has no tags", hint="quote text")
+        tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+        self.fail(event, f"the tag {shorten(tag)}: a spec has no tags", hint="put text in quotes")
 
     def place(self, event: yaml.Event) -> Place:
         return self.source.place(_mark(event))
@@ -293,20 +352,3 @@ def resolve(text: str) -> Any:
 def _mark(event: yaml.Event) -> Mark:
     mark: Any = event.start_mark
     return mark.line, mark.column
-
-
-def _syntax_error(source: Source, error: yaml.YAMLError) -> SyntaxSpecError:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    place = source.place((mark.line, mark.column)) if mark else Place(source.name, 1, 1)
-    context = getattr(error, "context", None)
-    message = f"is not YAML: {f'{context}: ' if context else ''}{problem}"
-    return SyntaxSpecError(message, place=place, hint=_syntax_hint(place.text))
-
-
-def _syntax_hint(line: str) -> str:
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "indent with spaces, not tabs"
-    if re.search(r"=[^\"']*[\[{(,]", line):
-        return 'inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"'
-    return ""

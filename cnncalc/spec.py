@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PrivateAttr
 
-from cnncalc.errors import ExpressionError, FieldError, ShapeError, SpecError, did_you_mean, shorten
-from cnncalc.expressions import CONSTANTS, FUNCTIONS, evaluate, is_expression
+from cnncalc.errors import (
+    ExpressionError,
+    FieldError,
+    LimitError,
+    ReferenceSpecError,
+    did_you_mean,
+    shorten,
+)
+from cnncalc.expressions import CONSTANTS, FUNCTIONS, evaluate, is_expression, worked_out
+from cnncalc.graph import check_bounds
 from cnncalc.layers import find
-from cnncalc.source import place_of
+from cnncalc.scopes import MAX_NAME
+from cnncalc.source import place_of, plain
 from cnncalc.validation import check_brackets, unknown_key, validated
 
 if TYPE_CHECKING:
@@ -22,6 +31,12 @@ ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
 """What may stand beside the kind in an item."""
 SUGAR = ("layers", "residual", "group")
 """Words of the format that are no layer kinds."""
+MAX_PARAMETERS = 256
+"""Most parameters of a network, or of a block."""
+EXAMPLES = {
+    "input": "write input: [3, 224, 224] for images of 3×224×224",
+    "layers": "write one item a line, each beginning with - and a space",
+}
 
 
 class Block(BaseModel):
@@ -71,6 +86,7 @@ class Architecture(BaseModel):
         Raises:
             FieldError: a key is unknown, missing or ill-typed.
         """
+        data = plain(data)
         if not isinstance(data, dict):
             what = "is empty" if data is None else f"holds {shorten(data)}, not a mapping"
             raise FieldError(
@@ -87,7 +103,7 @@ class Architecture(BaseModel):
                     hint="write input: [C, H, W]; the last layer is the output",
                 )
         check_brackets(data, "")
-        self = validated(cls, data, path="", raw=data)
+        self = validated(cls, data, path="", raw=data, examples=EXAMPLES)
         if not self.name:
             self = self.model_copy(update={"name": name})
         self._data = data
@@ -111,13 +127,17 @@ class Architecture(BaseModel):
         if variant is not None:
             if variant not in self.variants:
                 hint = did_you_mean(variant, self.variants) or "the file names no variants"
-                raise FieldError(f"{self.name} has no variant {variant!r}", hint=hint)
+                raise ReferenceSpecError(
+                    f"{shorten(self.name)} has no variant {shorten(variant)}", hint=hint
+                )
             copy._variant = variant
         for key in parameters or {}:
             if key not in self.parameters:
                 hint = did_you_mean(key, self.parameters) or "the file has no parameters"
-                raise FieldError(f"{self.name} has no parameter {key!r}", hint=hint)
-        copy._overrides = {**self._overrides, **(parameters or {})}
+                raise ReferenceSpecError(
+                    f"{shorten(self.name)} has no parameter {shorten(key)}", hint=hint
+                )
+        copy._overrides = {**self._overrides, **plain(parameters or {})}
         return copy
 
     @property
@@ -135,49 +155,53 @@ class Architecture(BaseModel):
         Raises:
             SpecError: a parameter has no value, or its expression fails.
         """
-        chosen: dict[str, Any] = {}
-        if self._variant is not None:
-            chosen.update(self.variants[self._variant] or {})
-        chosen.update(self._overrides)
+        variant = (self.variants[self._variant] or {}) if self._variant is not None else {}
         values: dict[str, Any] = {}
-        for key, default in self.parameters.items():
-            value = chosen.get(key, default)
+        for key in self.parameters:
+            layers = (self._overrides, variant, self.parameters)
+            chosen = next(layer for layer in layers if key in layer)
+            place, path = place_of(chosen, key), f"parameters.{key}"
             try:
-                values[key] = evaluate(value, values) if is_expression(value) else value
+                value = worked_out(chosen[key], values)
             except ExpressionError as error:
-                raise error.at(place_of(self.parameters, key), f"parameters.{key}") from None
+                if error.undefined in self.parameters:
+                    error.hint = f"a default sees the parameters above it: move {key} below"
+                raise error.at(place, path) from None
             if value is None:
                 raise FieldError(
-                    "this parameter has no default",
-                    place=place_of(self.parameters, key),
-                    path=f"parameters.{key}",
-                    hint=f"give it a value: --set {key}=…",
+                    "needs a value",
+                    place=place,
+                    path=path,
+                    hint=f"there is no default: --set {key}=…, or a variant",
                 )
+            values[key] = value
         return values
 
     def input_shape(self, parameters: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape of one sample. Raises `SpecError`."""
+        forms = "write [C, L], [C, H, W], [C, D, H, W], or [N] for a vector"
+        if not 1 <= len(self.input) <= 4:
+            raise FieldError(
+                f"has {len(self.input)} axes", place=place_of(self.input), path="input", hint=forms
+            )
         sizes: list[int] = []
         for index, size in enumerate(self.input):
-            place = place_of(self.input, index)
             try:
                 value = evaluate(size, parameters) if is_expression(size) else size
-            except SpecError as error:
-                raise error.at(place, "input") from None
+            except ExpressionError as error:
+                raise error.at(place_of(self.input, index), "input") from None
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise FieldError(
                     f"must be positive integers; received {shorten(value)}",
-                    place=place,
+                    place=place_of(self.input, index),
                     path="input",
+                    hint=f"{forms}: no batch axis" if value is None or value == -1 else "",
                 )
             sizes.append(value)
-        if not 1 <= len(sizes) <= 4:
-            raise ShapeError(
-                f"has {len(sizes)} axes",
-                place=place_of(self.input),
-                path="input",
-                hint="write [C, L], [C, H, W], [C, D, H, W], or [N] for a vector",
-            )
+        try:
+            check_bounds("the input", sizes)
+        except LimitError as error:
+            raise error.at(place_of(self.input), "input") from None
         return tuple(sizes)
 
     def _block(self, name: str) -> Block:
@@ -215,14 +239,17 @@ class Architecture(BaseModel):
                     place=place_of(self.variants, name),
                     path=f"variants.{name}",
                 )
+            path = f"variants.{name}"
+            check_brackets(values or {}, path)
             for key in values or {}:
                 if key not in self.parameters:
-                    path = f"variants.{name}"
                     raise unknown_key(values, key, self.parameters, path=path, what="parameter")
 
 
 def _check_parameter_names(parameters: Mapping[str, Any], path: str) -> None:
     check_brackets(parameters, path)
+    if len(parameters) > MAX_PARAMETERS:
+        raise LimitError(f"over {MAX_PARAMETERS} parameters", place=place_of(parameters), path=path)
     for name in parameters:
         problem = _name_problem(name)
         if not problem and (name in FLOW_NAMES or name in FUNCTIONS or name in CONSTANTS):
@@ -237,4 +264,8 @@ def _check_parameter_names(parameters: Mapping[str, Any], path: str) -> None:
 
 
 def _name_problem(name: str) -> str:
-    return "is no identifier" if not name.isidentifier() or iskeyword(name) else ""
+    if not name.isidentifier():
+        return "is no identifier (letters, digits and _)"
+    if len(name) > MAX_NAME:
+        return f"is over {MAX_NAME} characters long"
+    return "is a word of Python" if iskeyword(name) else ""

@@ -9,6 +9,7 @@ the `yaml` blocks above it whose first line names a file. `tests/test_docs.py` h
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import shlex
 import subprocess
@@ -93,7 +94,7 @@ def _field(name: str, main: str | None, field: dict[str, Any], schema: dict[str,
     if name in schema.get("required", ()):
         return f"{shown}: {takes}"
     default = field.get("default")
-    written = {True: "true", False: "false", None: "null"}.get(default, default)
+    written = default if isinstance(default, str) else json.dumps(default)
     return f"{shown} = {written}: {takes}"
 
 

@@ -147,7 +147,7 @@ def _show_rows_before(error: ShapeError) -> None:
     from cnncalc.render.table import rows_only
 
     graph = error.graph
-    graph.output = graph.nodes[-1].index
+    graph.output = graph.nodes[-1].number
     summary = analyze_graph(graph)
     summary = replace(summary, layers=summary.layers[-ROWS_BEFORE_AN_ERROR:])
     columns = "name,layer,output_shape"

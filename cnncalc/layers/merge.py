@@ -66,7 +66,7 @@ class Multiply(Merge):
 
     def output_shape(self, *xs: Shape) -> Shape:
         if any(len(x) != len(xs[0]) for x in xs):
-            raise self._mismatch(xs, "its inputs must have as many axes")
+            raise self._mismatch(xs, "its inputs must have equally many axes")
         shape = tuple(max(sizes) for sizes in zip(*xs, strict=True))
         if any(size not in (1, full) for x in xs for size, full in zip(x, shape, strict=True)):
             raise self._mismatch(xs, "the axes of its inputs must be equal or 1")
