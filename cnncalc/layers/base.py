@@ -105,10 +105,10 @@ class Layer(BaseModel):
             if (value := getattr(self, name)) != fields[name].get_default(call_default_factory=True)
         }
 
-    def require_axes(self, x: Shape, spatial: int = 1) -> None:
-        """Raises `ShapeError` unless `x` has channels and at least `spatial` spatial axes."""
-        if len(x) <= spatial:
-            need = "[C, L], [C, H, W] or [C, D, H, W]" if spatial == 1 else "[C, H, W]"
+    def require_axes(self, x: Shape) -> None:
+        """Raises `ShapeError` unless `x` has channels and one, two or three spatial axes."""
+        if not 1 < len(x) <= 4:
+            need = "[C, L], [C, H, W] or [C, D, H, W]"
             raise ShapeError(f"needs an input of {need}; received {write_shape(x)}")
 
 

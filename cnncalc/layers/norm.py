@@ -6,6 +6,7 @@ itself; one that measures its input sees all that it measures.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnncalc.errors import ShapeError
@@ -59,6 +60,11 @@ class BatchNorm(_RunningNorm):
     kind = "batch_norm"
     torch_name = "BatchNorm"
 
+    def output_shape(self, x: Shape) -> Shape:
+        if len(x) > 1:
+            self.require_axes(x)
+        return x
+
 
 class InstanceNorm(_RunningNorm):
     """Normalisation of each channel of each sample: (C, *sizes), unchanged."""
@@ -70,6 +76,11 @@ class InstanceNorm(_RunningNorm):
 
     def output_shape(self, x: Shape) -> Shape:
         self.require_axes(x)
+        if not self.track_running_stats and prod(x[1:]) == 1:
+            raise ShapeError(
+                f"cannot measure the spread of one number; received {write_shape(x)}",
+                hint="an image needs more than one place",
+            )
         return x
 
 

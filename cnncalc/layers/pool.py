@@ -10,7 +10,7 @@ from pydantic import Field
 from cnncalc.errors import ShapeError
 from cnncalc.formula import Expr, product
 from cnncalc.geometry import SAME, WHOLE, Listed, Reach, Window
-from cnncalc.layers.base import Layer, Shape, Windowed, outputs_of
+from cnncalc.layers.base import Layer, Shape, Windowed, outputs_of, write_shape
 from cnncalc.layers.conv import windows
 from cnncalc.layers.types import PerAxis, PositiveInt, WindowPadding, spread
 
@@ -37,9 +37,9 @@ class _Pool(Windowed):
         if self.padding == "same" and self.ceil_mode:
             raise ShapeError("padding: same leaves nothing for ceil_mode to round")
         for window in self.window(x):
-            if not window.same and window.before > window.extent // 2:
+            if not window.same and window.before > window.kernel // 2:
                 raise ShapeError(
-                    f"its padding of {window.before} is over half its window of {window.extent}"
+                    f"its padding of {window.before} is over half its kernel of {window.kernel}"
                 )
         return super().output_shape(x)
 
@@ -83,7 +83,15 @@ class AvgPool(_Pool):
     def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
         if self.divisor_override is not None and len(x) == 2:
             raise ShapeError("divisor_override is for 2D and 3D inputs, as in PyTorch")
-        return super().output_shape(x)
+        shape = super().output_shape(x)
+        kernels = spread("kernel_size", self.kernel_size, len(x) - 1)
+        too_large = any(kernel > n for kernel, n in zip(kernels, x[1:], strict=True))
+        if too_large and len(x) == 4 and self.padding != "same":
+            raise ShapeError(
+                f"its window of {write_shape(kernels)} is larger than its input of"
+                f" {write_shape(x)}; PyTorch's AvgPool3d does not count the padding"
+            )
+        return shape
 
 
 class _AdaptivePool(Layer):
@@ -111,7 +119,8 @@ class _AdaptivePool(Layer):
         return product((x[0], *covered))
 
     def build(self, nn: Any, x: Shape) -> Any:
-        return getattr(nn, f"{self.torch_name}{len(x) - 1}d")(self.output_size)
+        size = self.output_size if len(x) > 2 else self._bins(x)[0]  # AdaptivePool1d: no None
+        return getattr(nn, f"{self.torch_name}{len(x) - 1}d")(size)
 
 
 class AdaptiveAvgPool(_AdaptivePool):

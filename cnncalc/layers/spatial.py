@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import ZERO, Expr, floor_divide, sym
+from cnncalc.formula import ZERO, Expr, expr, floor_divide, sym
 from cnncalc.geometry import SAME, WHOLE, Listed, Reach, Window
 from cnncalc.layers.base import Layer, Rearrangement, Shape, Windowed, write_shape
 from cnncalc.layers.conv import check_padding_mode
@@ -42,6 +42,8 @@ class Pad(_Ring):
 
     def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
         self.require_axes(x)
+        if self.value and self.mode != "constant":
+            raise ShapeError(f"value is for mode constant; the mode is {self.mode}")
         check_padding_mode(self.mode, x[1:], self.window(x))
         return super().output_shape(x)
 
@@ -93,9 +95,9 @@ class Upsample(Layer):
     def _linear_mode(self, x: Shape) -> str:
         return self._LINEAR[len(x) - 2]
 
-    def _factors(self, x: Shape) -> tuple[Fraction, ...]:
+    def _factors(self, x: Shape) -> tuple[float, ...]:
         factors: Any = spread("scale_factor", self.scale_factor, len(x) - 1)  # type: ignore[arg-type]
-        return tuple(Fraction(factor) for factor in factors)
+        return tuple(map(float, factors))
 
     def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
         self.require_axes(x)
@@ -120,7 +122,7 @@ class Upsample(Layer):
         reaches: list[Reach] = [SAME]
         for axis in range(1, len(x)):
             n, m = x[axis], y[axis]
-            factor = Fraction(m, n) if self.size is not None else self._factors(x)[axis - 1]
+            factor = Fraction(m, n) if self.size is not None else _ratio(self._factors(x)[axis - 1])
             linear = self.mode != "nearest"
             reaches.append(_interpolation(n, m, factor, linear, bool(self.align_corners)))
         return tuple(reaches)
@@ -131,7 +133,7 @@ class Upsample(Layer):
     def build(self, nn: Any, x: Shape) -> Any:
         options = self.non_default("size", "scale_factor")
         if self.mode != "nearest":
-            options["mode"] = self._linear_mode(x)
+            options["mode"] = self._linear_mode(x) if self.mode == "linear" else self.mode
         return nn.Upsample(**options, **self.non_default("align_corners"))
 
 
@@ -159,12 +161,21 @@ class PixelShuffle(Rearrangement):
         return nn.PixelShuffle(self.upscale_factor)
 
 
-def _scaled(size: int, factor: Fraction) -> Expr:
-    """`⌊n·factor⌋`, written with the factor as a fraction where it is not whole."""
-    enlarged = sym("n", size) * sym("scale", factor.numerator)
-    if factor.denominator == 1:
-        return enlarged
-    return floor_divide(enlarged, factor.denominator)
+def _ratio(factor: float) -> Fraction:
+    """The simplest fraction that a factor stands for: 2/3, not the nearest float's."""
+    simple = Fraction(factor).limit_denominator(1000)
+    return simple if float(simple) == factor else Fraction(factor)
+
+
+def _scaled(size: int, factor: float) -> Expr:
+    """`⌊n·factor⌋` as PyTorch's floats round it, written with a fraction where it is not whole."""
+    value = int(size * factor)
+    for ratio in (_ratio(factor), Fraction(factor)):
+        enlarged = sym("n", size) * sym("scale", ratio.numerator)
+        formula = enlarged if ratio.denominator == 1 else floor_divide(enlarged, ratio.denominator)
+        if formula.value == value:
+            return formula
+    return expr(value)
 
 
 def _interpolation(n: int, m: int, factor: Fraction, linear: bool, align_corners: bool) -> Reach:

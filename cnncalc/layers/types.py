@@ -11,7 +11,7 @@ from cnncalc.errors import ShapeError
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 PerAxis = PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)]
 """A positive integer for all spatial axes, or one for each."""
