@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from keyword import kwlist
 from typing import TYPE_CHECKING, Any
 
+from cnncalc.expressions import CONSTANTS, FUNCTIONS
 from cnncalc.items import JOINS, RESIDUAL
 from cnncalc.layers import registry
-from cnncalc.spec import Architecture, Block
+from cnncalc.spec import FLOW_NAMES, ITEM_KEYS, SUGAR, Architecture, Block
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Layer
@@ -15,19 +17,18 @@ if TYPE_CHECKING:
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """Draft 7, which VS Code's YAML extension reads."""
 
-_EXPRESSION: dict[str, Any] = {
-    "type": "string",
-    "pattern": "^=",
-    "description": "An expression, such as =4*width.",
-}
-_ITEMS = {"type": "array", "items": {"$ref": "#/definitions/item"}}
-_IDENTIFIER = "^[A-Za-z_][A-Za-z0-9_]*$"
+_WORD = r"[A-Za-z_\u0080-\uFFFF][A-Za-z0-9_\u0080-\uFFFF]*"
+_IDENTIFIER = {"pattern": f"^{_WORD}$"}
+_EXPRESSION = {"$ref": "#/definitions/expression"}
+_ITEM = {"$ref": "#/definitions/item"}
+_ITEMS = {"type": "array", "items": _ITEM}
+_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 
 
 def json_schema() -> dict[str, Any]:
     """The schema of a whole file."""
     schema = Architecture.model_json_schema()
-    properties = {name: dict(value) for name, value in schema["properties"].items()}
+    properties = {name: _untitled(value) for name, value in schema["properties"].items()}
     properties["input"] |= {
         "items": with_expressions({"type": "integer", "minimum": 1}),
         "minItems": 1,
@@ -35,128 +36,166 @@ def json_schema() -> dict[str, Any]:
     }
     properties["layers"] |= {**_ITEMS, "minItems": 1}
     properties["blocks"] |= {
-        "propertyNames": {"pattern": _IDENTIFIER, "not": {"enum": sorted(registry())}},
+        "propertyNames": _name_but([*registry(), *SUGAR, *ITEM_KEYS, *kwlist]),
         "additionalProperties": {"$ref": "#/definitions/block"},
     }
-    properties["parameters"] |= {"propertyNames": {"pattern": _IDENTIFIER}}
+    properties["parameters"] |= _parameters()
     properties["variants"] |= {"additionalProperties": {"type": ["object", "null"]}}
     return {
         "$schema": DIALECT,
         "title": "cnncalc network",
-        **{key: value for key, value in schema.items() if key in ("type", "required")},
+        "type": "object",
+        "required": schema["required"],
         "additionalProperties": False,
         "properties": properties,
-        "definitions": {"item": _item(), "block": _block()},
+        "definitions": {
+            "expression": {
+                "type": "string",
+                "pattern": "^=",
+                "description": "An expression, such as =4*width.",
+            },
+            "item": {"anyOf": [*_words(), _layer_item(), _block_item()]},
+            "block": _block(),
+            **{kind: _kind(cls) for kind, cls in registry().items()},
+        },
     }
 
 
 def with_expressions(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema`, or a string that begins with `=` in its place or in its items'."""
-    schema = {key: value for key, value in schema.items() if key != "title"}
+    schema = _untitled(schema)
     if isinstance(schema.get("items"), dict):
         schema["items"] = with_expressions(schema["items"])
     if "prefixItems" in schema:  # draft 7 spells a tuple's items otherwise
         schema["items"] = [with_expressions(item) for item in schema.pop("prefixItems")]
-    if "anyOf" in schema:
-        choices = [with_expressions(choice)["anyOf"][:-1] for choice in schema["anyOf"]]
-        flat = [choice for nested in choices for choice in nested]
-        rest = {key: value for key, value in schema.items() if key != "anyOf"}
-        return {**rest, "anyOf": [*flat, _EXPRESSION]}
-    rest = {key: schema.pop(key) for key in ("default", "description") if key in schema}
-    return {**rest, "anyOf": [schema, _EXPRESSION]}
+    rest: dict[str, Any] = {
+        key: schema.pop(key) for key in ("default", "description") if key in schema
+    }
+    if "anyOf" not in schema:
+        return {**rest, "anyOf": [schema, _EXPRESSION]}
+    nested = [with_expressions(choice)["anyOf"] for choice in schema["anyOf"]]
+    choices = [choice for flat in nested for choice in flat if choice != _EXPRESSION]
+    return {**rest, "anyOf": [*choices, _EXPRESSION]}
 
 
-def _item() -> dict[str, Any]:
+def _words() -> list[dict[str, Any]]:
+    """Items that are one word."""
     kinds = registry()
-    needing = sorted(kind for kind, cls in kinds.items() if _required(cls) or kind in JOINS)
-    join = {
-        "anyOf": [
-            {"type": "array", "items": _ITEMS},
-            {"type": ["object", "null"], "maxProperties": 0},
-        ]
-    }
-    properties: dict[str, Any] = {
-        kind: {"description": inspect.getdoc(cls), **_value(cls)} for kind, cls in kinds.items()
-    }
-    for kind in JOINS:
-        properties[kind] = {"description": inspect.getdoc(kinds[kind]), **join}
-    branches = {"body": _ITEMS, "shortcut": {"anyOf": [_ITEMS, {"type": "null"}]}}
-    properties[RESIDUAL] = {
+    bare = sorted(kind for kind, cls in kinds.items() if not _required(cls) and kind not in JOINS)
+    others = sorted({*kinds, RESIDUAL, "layers"} - {*bare})
+    return [
+        {"enum": bare, "description": "A layer with its defaults."},
+        {
+            "type": "string",
+            "pattern": f"^(=.*|{_WORD})$",
+            "not": {"enum": others},
+            "description": "A block, or an expression that names a layer.",
+        },
+    ]
+
+
+def _layer_item() -> dict[str, Any]:
+    """An item whose kind is a layer, a join, a residual or a group."""
+    kinds: dict[str, Any] = {kind: {"$ref": f"#/definitions/{kind}"} for kind in registry()}
+    branches = {"anyOf": [_ITEMS, {"type": "null"}]}
+    kinds[RESIDUAL] = {
         "description": "The sum of a body and a shortcut, which passes its input on if left out.",
         "anyOf": [
             _ITEMS,
-            {"type": "object", "properties": branches, "additionalProperties": False},
+            {
+                "type": "object",
+                "properties": {"body": branches, "shortcut": branches},
+                "additionalProperties": False,
+            },
         ],
     }
-    properties |= {
-        "layers": {"description": "A group of items.", **_ITEMS},
-        "name": {"type": "string", "pattern": _IDENTIFIER},
+    kinds["layers"] = {"description": "A group of items.", **_ITEMS}
+    return {
+        "type": "object",
+        "properties": {**kinds, **_options()},
+        "additionalProperties": False,
+        "oneOf": [{"required": [kind]} for kind in kinds],
+    }
+
+
+def _block_item() -> dict[str, Any]:
+    """An item that calls a block, or whose kind is an expression."""
+    return {
+        "type": "object",
+        "properties": _options(),
+        "propertyNames": {
+            "pattern": f"^(=.*|{_WORD})$",
+            "not": {"enum": sorted([*registry(), RESIDUAL, "layers"])},
+        },
+        "not": {"propertyNames": {"enum": [*ITEM_KEYS]}},
+    }
+
+
+def _options() -> dict[str, Any]:
+    """What may stand beside a kind."""
+    return {
+        "name": {"type": "string", **_IDENTIFIER},
         "inputs": {
             "description": "Names of the earlier nodes that this item takes.",
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ],
+            "anyOf": [{"type": "string"}, _NAMES],
         },
         "repeat": with_expressions({"type": "integer", "minimum": 0}),
         "if": with_expressions({"type": "boolean"}),
         "shares": {"type": "string", "description": "The node whose weights this one uses."},
         "frozen": with_expressions({"type": "boolean"}),
     }
-    one_kind = [{"required": [kind]} for kind in sorted([*kinds, RESIDUAL, "layers"])]
-    return {
-        "anyOf": [
-            {"enum": sorted({*kinds} - {*needing}), "description": "A layer with its defaults."},
-            {
-                "type": "string",
-                "pattern": "^(=.*|[A-Za-z_][A-Za-z0-9_]*)$",
-                "not": {"enum": [*needing, RESIDUAL, "layers"]},
-                "description": "A block, or an expression that names a layer.",
-            },
+
+
+def _kind(cls: type[Layer]) -> dict[str, Any]:
+    """What may stand behind a kind: its fields, its main field alone, or nothing."""
+    if cls.kind in JOINS:
+        branches = {"type": "array", "items": _ITEMS, "minItems": 2}
+        choices: list[dict[str, Any]] = [branches, {"type": ["object", "null"], "maxProperties": 0}]
+    else:
+        schema = cls.model_json_schema()
+        properties = {
+            name: with_expressions(value) for name, value in schema.get("properties", {}).items()
+        }
+        required = _required(cls)
+        choices = [
             {
                 "type": "object",
-                "minProperties": 1,
                 "properties": properties,
-                "propertyNames": {"pattern": "^(=.*|[A-Za-z_][A-Za-z0-9_]*)$"},
-                "oneOf": [*one_kind, {"not": {"anyOf": one_kind}}],
-            },
+                "required": sorted(required),
+                "additionalProperties": False,
+            }
         ]
-    }
-
-
-def _value(cls: type[Layer]) -> dict[str, Any]:
-    """What may stand behind a kind: its fields, its main field alone, or nothing."""
-    schema = cls.model_json_schema()
-    properties = {
-        name: with_expressions(value) for name, value in schema.get("properties", {}).items()
-    }
-    fields = {
-        "type": "object",
-        "properties": properties,
-        "required": schema.get("required", []),
-        "additionalProperties": False,
-    }
-    choices = [fields]
-    required = _required(cls)
-    if cls.main is not None and required <= {cls.main}:
-        choices += properties[cls.main]["anyOf"]
-    if not required and {"type": "null"} not in choices:
-        choices.append({"type": "null"})
-    return {"anyOf": choices}
-
-
-def _required(cls: type[Layer]) -> set[str]:
-    return {name for name, field in cls.model_fields.items() if field.is_required()}
+        if cls.main is not None and required <= {cls.main}:
+            choices += properties[cls.main]["anyOf"]
+        if not required and {"type": "null"} not in choices:
+            choices.append({"type": "null"})
+    return {"description": inspect.getdoc(cls), "anyOf": choices}
 
 
 def _block() -> dict[str, Any]:
     schema = Block.model_json_schema()
-    properties = {name: dict(value) for name, value in schema["properties"].items()}
+    properties = {name: _untitled(value) for name, value in schema["properties"].items()}
     properties["layers"] |= _ITEMS
-    properties["parameters"] |= {"propertyNames": {"pattern": _IDENTIFIER}}
+    properties["parameters"] |= _parameters()
     return {
         "type": "object",
         "properties": properties,
         "required": schema["required"],
         "additionalProperties": False,
     }
+
+
+def _parameters() -> dict[str, Any]:
+    return {"propertyNames": _name_but([*FLOW_NAMES, *FUNCTIONS, *CONSTANTS, *kwlist])}
+
+
+def _name_but(taken: list[str]) -> dict[str, Any]:
+    return {**_IDENTIFIER, "not": {"enum": sorted({*taken})}}
+
+
+def _required(cls: type[Layer]) -> set[str]:
+    return {name for name, field in cls.model_fields.items() if field.is_required()}
+
+
+def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "title"}
