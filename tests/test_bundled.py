@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import GOLDENS
-from support import bundled, cnncalc_output
+from support import bundled, cnncalc_output, evaluate
 
 import cnncalc
 from cnncalc import bundled as library
@@ -148,6 +148,17 @@ def test_the_operations_of_googlenet_are_those_of_its_table_1(
     total = sum(layer.multiply_adds for layer in layers if layer.name.startswith(f"{row}."))
 
     assert round(total / 1e6, 2) == multiply_adds
+
+
+@pytest.mark.parametrize(("groups", "second", "later"), [(1, 96, 384), (2, 48, 192)])
+def test_the_products_of_alexnet_by_hand(groups: int, second: int, later: int) -> None:
+    """Krizhevsky et al. 2012: conv3 sees both halves, conv2, conv4 and conv5 one of them."""
+    convs = f"96·55²·11²·3 + 256·27²·5²·{second} + 384·13²·3²·256 + (384 + 256)·13²·3²·{later}"
+    linear = "4096·256·6² + 4096² + 1000·4096"
+    totals = bundled("alexnet", groups=groups).totals
+
+    assert totals.multiply_adds == evaluate(convs) + evaluate(linear)
+    assert totals.parameters == {1: 62_378_344, 2: 60_965_224}[groups]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
