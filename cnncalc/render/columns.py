@@ -227,7 +227,8 @@ def choose(names: str | Iterable[str] | None, *, formulas: bool = False) -> tupl
     Raises:
         UsageError: there is no such column, or none is named.
     """
-    asked = names.split(",") if isinstance(names, str) else [*(names or ("default",))]
+    names = "default" if names is None else names
+    asked = names.split(",") if isinstance(names, str) else names
     wanted: list[str] = []
     for part in filter(None, map(str.strip, asked)):
         name = _ALIASES.get(part, part)

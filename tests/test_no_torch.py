@@ -1,0 +1,119 @@
+"""A table is on screen before PyTorch could even be loaded: nothing here imports it, or NumPy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cnncalc
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = {"torch", "torchvision", "numpy", "sklearn", "scipy", "pandas", "matplotlib", "PIL"}
+FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
+COMMANDS = {
+    "summarize": ["summarize", "lenet.yaml"],
+    "lecture": ["summarize", "resnet50", "--columns", "lecture", "--depth", "2"],
+    "formulas": ["summarize", "googlenet", "--formulas"],
+    "list": ["list"],
+    "show": ["show", "resnet152"],
+    "schema": ["schema"],
+    "help": ["summarize", "--help"],
+}
+
+
+def loaded_by(*arguments: str, path: Path | None = None, first: str = "") -> set[str]:
+    """Names of the modules in a child process that has run the command line."""
+    script = f"""
+import json, sys
+{first}
+from cnncalc.cli import main
+sys.argv = ["cnncalc", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+    places = [str(place) for place in (path, ROOT) if place]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    modules: list[str] = json.loads(done.stdout.splitlines()[-1])
+    assert "cnncalc.cli" in modules
+    return set(modules)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_loads_torch_or_numpy(command: str) -> None:
+    assert not loaded_by(*COMMANDS[command]) & HEAVY
+
+
+@pytest.mark.parametrize("heavy", ["torch", "numpy"])
+def test_the_test_above_can_fail(heavy: str, tmp_path: Path) -> None:
+    (tmp_path / heavy).mkdir()
+    (tmp_path / heavy / "__init__.py").touch()
+    (tmp_path / "sitecustomize.py").write_text(f"import {heavy}\n")
+
+    assert loaded_by("summarize", "lenet.yaml", path=tmp_path) & HEAVY == {heavy}
+
+
+def test_a_layer_that_loads_torch_would_be_noticed(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").touch()
+    sabotage = """
+from cnncalc.layers.base import Layer
+
+class Sly(Layer):
+    kind = "sly"
+
+    def build(self, nn, x):
+        import torch
+
+        return nn.Sly()
+"""
+    spec = tmp_path / "sly.yaml"
+    spec.write_text("input: [3, 8, 8]\nlayers: [relu, sly]\n")
+
+    assert loaded_by("summarize", str(spec), path=tmp_path, first=sabotage) & HEAVY == {"torch"}
+
+
+@pytest.mark.parametrize("asked", FORMATS)
+def test_only_the_rendering_that_is_asked_for_is_loaded(asked: str) -> None:
+    loaded = loaded_by("summarize", "lenet.yaml", "--format", asked)
+
+    assert {name for name in FORMATS if f"cnncalc.render.{name}" in loaded} == {asked}
+
+
+def test_import_of_the_package_loads_nothing_of_others() -> None:
+    script = """
+import sys
+before = set(sys.modules)
+import cnncalc
+print(*{name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, encoding="utf-8", cwd=ROOT
+    )
+
+    assert done.stdout.split() == ["cnncalc"]
+
+
+def test_analysis_works_where_torch_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in HEAVY:
+        monkeypatch.setitem(sys.modules, name, None)
+
+    summary = cnncalc.analyze("lenet")
+
+    assert summary.totals.parameters == 105_506
+    for name in FORMATS:
+        assert "conv2" in cnncalc.render(summary, name)
