@@ -34,6 +34,7 @@ DTYPE_BYTES = {
     "uint8": 1,
 }
 """Bytes of one number."""
+MAX_BATCH = 2**31
 MAX_LISTED_UNITS = 2**22
 """Intervals of receptive fields that one analysis may list; beyond it fields are unknown."""
 
@@ -166,8 +167,10 @@ def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) 
     """
     if dtype not in DTYPE_BYTES:
         raise UsageError(f"unknown dtype {dtype!r}; {did_you_mean(dtype, DTYPE_BYTES)}")
-    if batch_size < 1:
-        raise UsageError(f"the batch size must be at least 1; received {batch_size}")
+    if not 1 <= batch_size < MAX_BATCH:
+        raise UsageError(
+            f"the batch size must be from 1 to {MAX_BATCH - 1:,}; received {batch_size}"
+        )
     rows = _Analysis(graph, DTYPE_BYTES[dtype], batch_size).rows()
     return Summary(
         name=graph.name,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cnncalc.scopes import Scope
 
 MAX_WORK = 40 * MAX_NODES
+"""Values in lists, and quarters of the letters of expressions, that one expansion works out."""
+WORK_OF_A_NAME = 8
 MAX_LIST = 10_000
 """Most values of one list in a field."""
 
@@ -60,9 +62,9 @@ class Budget:
     def __init__(self) -> None:
         self.left = MAX_WORK
 
-    def spend(self, value: Any) -> None:
+    def spend(self, work: int) -> None:
         """Raises `LimitError` if too much has been worked out by now."""
-        self.left -= 1 + len(value) // 4 if isinstance(value, str) else 1 + len(value)
+        self.left -= work
         if self.left < 0:
             raise LimitError(
                 "the network's repeats work out too many expressions and lists",
@@ -82,7 +84,7 @@ class Context(NamedTuple):
 
     def value(self, text: str, shape: Shape) -> Any:
         """An expression's value where a tensor of `shape` flows in."""
-        self.budget.spend(text)
+        self.budget.spend(1 + len(text) // 4)
         try:
             return evaluate(text, Names(self.parameters, shape, self.turn))
         except ExpressionError as error:
@@ -111,7 +113,7 @@ class Context(NamedTuple):
         if is_expression(value):
             value = self.value(value, shape)
         if isinstance(value, list):
-            self.budget.spend(value)
+            self.budget.spend(len(value))
             if len(value) > MAX_LIST:
                 raise LimitError(f"a list of over {MAX_LIST:,} values")
             return tuple(self._plain(item, shape) for item in value)
@@ -119,9 +121,10 @@ class Context(NamedTuple):
 
     def argument(self, given: Mapping[str, Any], key: str, shape: Shape, path: str) -> Any:
         """A parameter's value, given where a block is called or as its default."""
-        self.budget.spend(given[key] if isinstance(given[key], str | list) else "")
+        value = given[key]
+        self.budget.spend(len(value) if isinstance(value, list) else 1 + len(str(value)) // 4)
         try:
-            return worked_out(given[key], Names(self.parameters, shape, self.turn))
+            return worked_out(value, Names(self.parameters, shape, self.turn))
         except ExpressionError as error:
             raise self._explained(error).at(place_of(given, key), f"{path}.{key}") from None
 
@@ -164,7 +167,7 @@ class Context(NamedTuple):
         names = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
             raise _wrong(item, "inputs", "a list of names", inputs)
-        self.budget.spend(names)
+        self.budget.spend(WORK_OF_A_NAME * len(names))
         return names
 
 

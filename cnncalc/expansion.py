@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_STEPS = 4 * MAX_NODES
+MAX_STEPS = 2 * MAX_NODES
 """Items that may be looked at while expanding: bounds repeats that add no nodes."""
+LONG_LIST = 16
 
 
 def build_graph(architecture: Architecture) -> Graph:
@@ -57,6 +58,8 @@ class _Expansion:
         self.layers: dict[tuple[str, str], Layer] = {}
         self.static: dict[int, Layer] = {}
         """The layers of items without expressions, by the item's id."""
+        self.listed: dict[int, int] = {}
+        """Numbers in the lists of those layers that have long ones, by the layer's id."""
 
     def run(self) -> Graph:
         items = self.architecture.layers
@@ -165,6 +168,8 @@ class _Expansion:
         self, item: Item, cls: type[Layer], name: str, source: int, context: Context
     ) -> int:
         layer = self.static.get(id(item)) or self.layer(item, cls, source, context)
+        if self.listed:
+            context.budget.spend(self.listed.get(id(layer), 0))
         index = self.graph.append(
             context.scope.path_of(name),
             layer,
@@ -194,6 +199,9 @@ class _Expansion:
         layer = self.layers.get(key)
         if layer is None:
             layer = self.layers[key] = validated(cls, values, path=cls.kind, raw=fields)
+            listed = sum(len(value) for value in values.values() if isinstance(value, tuple))
+            if listed > LONG_LIST:
+                self.listed[id(layer)] = listed
         if not is_expression(item.kind) and not _has_expression(item.value):
             self.static[id(item)] = layer
         return layer

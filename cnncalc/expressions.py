@@ -27,6 +27,9 @@ MAX_TEXT = 1000
 MAX_DEPTH = 50
 
 QUOTE_HINT = 'inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"'
+_SEQUENCES = (str, list, tuple)
+_NUMBERS = (int, float)
+_FLAT = frozenset((int, float, bool, type(None)))
 CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -269,7 +272,7 @@ def _look_up(name: str, names: Mapping[str, Any], text: str) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    if not isinstance(base, int | float) or not isinstance(exponent, int | float):
+    if not isinstance(base, _NUMBERS) or not isinstance(exponent, _NUMBERS):
         raise TypeError("** takes numbers")
     if abs(exponent) > 128 or (abs(base) > 1 and exponent * math.log10(abs(base)) > 30):
         raise OverflowError("the number is too large")
@@ -279,7 +282,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _item(holder: Any, key: Any) -> Any:
-    if not isinstance(holder, list | tuple | str) or not isinstance(key, int):
+    if not isinstance(holder, _SEQUENCES) or not isinstance(key, int):
         raise TypeError(f"{shorten(holder)} has no item {shorten(key)}")
     if not -len(holder) <= key < len(holder):
         raise IndexError(f"item {key} of a list of {len(holder)}")
@@ -288,7 +291,7 @@ def _item(holder: Any, key: Any) -> Any:
 
 def _check_repetition(a: Any, b: Any) -> None:
     for count, sequence in ((a, b), (b, a)):
-        repeated = isinstance(sequence, str | list | tuple) and isinstance(count, int)
+        repeated = isinstance(sequence, _SEQUENCES) and isinstance(count, int)
         if repeated and _length(sequence) * count > MAX_LENGTH:
             raise OverflowError("the list or text is too long")
 
@@ -296,9 +299,9 @@ def _check_repetition(a: Any, b: Any) -> None:
 def _bounded(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise OverflowError("the number is not finite")
-    if isinstance(value, int | float) and abs(value) > MAX_MAGNITUDE:
+    if isinstance(value, _NUMBERS) and abs(value) > MAX_MAGNITUDE:
         raise OverflowError("the number is too large")
-    if isinstance(value, str | list | tuple) and _length(value) > MAX_LENGTH:
+    if isinstance(value, _SEQUENCES) and _length(value) > MAX_LENGTH:
         raise OverflowError("the list or text is too long")
     return value
 
@@ -308,8 +311,10 @@ def _length(value: str | list[Any] | tuple[Any, ...]) -> int:
     if isinstance(value, str) or len(value) > MAX_LENGTH:
         return len(value)
     length = len(value)
+    if _FLAT.issuperset(map(type, value)):
+        return length
     for item in value:
-        if isinstance(item, str | list | tuple):
+        if isinstance(item, _SEQUENCES):
             length += _length(item)
             if length > MAX_LENGTH:
                 break

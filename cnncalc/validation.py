@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -179,6 +180,8 @@ def advice(written: object, value: object, wanted: str) -> str:
         return "// divides and rounds down" if fraction and "/" in str(written) else ""
     if value is None:
         return "its value is missing"
+    if isinstance(value, float) and not isfinite(value):
+        return "write a finite one"
     if not isinstance(value, str) or wanted == "text" or not value:
         return ""
     if re.fullmatch(r"[-+]?[0-9.]+", value):

@@ -32,7 +32,9 @@ class Layer(BaseModel):
     by itself: `output_shape`, `reach`, `weights`, `buffers`, `multiply_adds`, `flops`, `build`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False
+    )
 
     kind: ClassVar[str] = ""
     main: ClassVar[str | None] = None

@@ -112,6 +112,9 @@ class Upsample(Layer):
             )
         if self.size is not None:
             return (x[0], *spread("size", self.size, len(x) - 1))
+        for n, factor in zip(x[1:], self._factors(x), strict=True):
+            if n * factor >= 2**53:
+                raise ShapeError(f"scale_factor {factor:g} is too large for an axis of {n}")
         sizes = [_scaled(n, factor) for n, factor in zip(x[1:], self._factors(x), strict=True)]
         if min(map(int, sizes)) < 1:
             raise ShapeError(f"scale_factor leaves nothing of {write_shape(x)}")
@@ -184,15 +187,18 @@ def _interpolation(n: int, m: int, factor: Fraction, linear: bool, align_corners
         return SAME
     if n == 1:
         return WHOLE
+    p, q = factor.numerator, factor.denominator
     if not linear:
-        return Listed(lambda unit: (min(int(unit / factor), n - 1),) * 2)
+        return Listed(lambda unit: (min(unit * q // p, n - 1),) * 2)
     if align_corners:
-        step = Fraction(n - 1, m - 1) if m > 1 else Fraction(0)
-        return Listed(lambda unit: _neighbours(unit * step, n))
-    return Listed(lambda unit: _neighbours((unit + Fraction(1, 2)) / factor - Fraction(1, 2), n))
+        return Listed(lambda unit: _neighbours(unit * (n - 1), max(m - 1, 1), n))
+    # The middle of a unit, (unit + 1/2)·q/p − 1/2, as a fraction: whole numbers are faster.
+    return Listed(lambda unit: _neighbours((2 * unit + 1) * q - p, 2 * p, n))
 
 
-def _neighbours(point: Fraction, n: int) -> tuple[int, int]:
-    point = min(max(point, Fraction(0)), Fraction(n - 1))
-    low = int(point)
-    return low, low if point == low else low + 1
+def _neighbours(numerator: int, denominator: int, n: int) -> tuple[int, int]:
+    """The units on both sides of a point of an axis of n, or the one that it falls on."""
+    low, rest = divmod(numerator, denominator)
+    if low < 0 or low >= n - 1:
+        return (0, 0) if low < 0 else (n - 1, n - 1)
+    return low, low if rest == 0 else low + 1
