@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncalc.errors import CnncalcError, UsageError, shorten
+from cnncalc.errors import UsageError, shorten
 
 if TYPE_CHECKING:
     from cnncalc.spec import Architecture
@@ -29,17 +29,6 @@ def complete_spec(incomplete: str) -> list[str]:
     ]
 
 
-def complete_variant(context: typer.Context, incomplete: str) -> list[str]:
-    """The variants of the spec that is already there."""
-    from cnncalc.loading import load
-
-    try:
-        variants = load(context.params.get("spec") or "").variants
-    except CnncalcError:
-        return []
-    return [name for name in variants if name.startswith(incomplete)]
-
-
 Spec = Annotated[
     str,
     typer.Argument(
@@ -51,12 +40,7 @@ Spec = Annotated[
 ]
 Variant = Annotated[
     str | None,
-    typer.Option(
-        "--variant",
-        metavar="NAME",
-        help="A variant that the file names.",
-        autocompletion=complete_variant,
-    ),
+    typer.Option("--variant", metavar="NAME", help="A variant that the file names."),
 ]
 Settings = Annotated[
     list[str] | None,
