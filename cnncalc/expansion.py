@@ -281,10 +281,12 @@ class _Expansion:
                 raise unknown_key(given, key, block.parameters, path=kind, what="parameter")
         shape = self.graph.shape_of(source)
         values = dict(self.parameters)
-        inner = context._replace(parameters=values, blocks=(*context.blocks, kind))
+        inner = None
         for key, default in block.parameters.items():
             if given.get(key) is not None:
                 values[key] = context.argument(given, key, shape, kind)
+            elif type(default) is int:
+                values[key] = default
             elif default is None:
                 raise FieldError(
                     f"needs {key}: it has no default",
@@ -294,6 +296,7 @@ class _Expansion:
                 )
             else:
                 path = f"blocks.{kind}.parameters"
+                inner = inner or context._replace(parameters=values, blocks=(kind,))
                 values[key] = inner.argument(block.parameters, key, shape, path)
         return values
 

@@ -45,7 +45,8 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
         ExpressionError: it does not parse, is not allowed, or fails on these names.
     """
     try:
-        return _whole(_bounded(_compiled(text)(names)))
+        value = _bounded(_compiled(text)(names))
+        return value if type(value) is int else _whole(value)
     except (ArithmeticError, TypeError, ValueError, IndexError) as error:
         raise ExpressionError(f"{shorten(text)} cannot be worked out: {error}") from None
 
@@ -297,6 +298,8 @@ def _check_repetition(a: Any, b: Any) -> None:
 
 
 def _bounded(value: Any) -> Any:
+    if type(value) is int and -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
+        return value  # nearly always
     if isinstance(value, float) and not math.isfinite(value):
         raise OverflowError("the number is not finite")
     if isinstance(value, _NUMBERS) and abs(value) > MAX_MAGNITUDE:
