@@ -7,6 +7,7 @@ A column says its cell twice: `cell` for people (`51,264`, `32×24×24`) and `ex
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError, did_you_mean
@@ -57,7 +58,13 @@ def _share(row: LayerSummary, summary: Summary) -> str:
 
 
 def _inputs(row: LayerSummary) -> str:
-    return ", ".join(write_shape(shape) for shape in row.input_shapes)
+    """`1×28×28`; the shapes of a join one after the other, `16 of 1×10×10` where they repeat."""
+    parts = []
+    for shape, run in groupby(row.input_shapes):
+        count = len([*run])
+        text = write_shape(shape)
+        parts += [text] * count if count < 3 else [f"{count} of {text}"]
+    return ", ".join(parts)
 
 
 def _weights(row: LayerSummary) -> str:

@@ -1,0 +1,462 @@
+"""What every format shows: the same figures, whoever reads them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from markdown_it import MarkdownIt
+from support import bundled, cnncalc_output, conv, evaluate, evaluate_shape, network, summarize
+
+import cnncalc
+from cnncalc import bundled as files
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+    from cnncalc import Summary
+
+NETWORKS = [variant or file.stem for file, variant in files.entries()]
+TRICKY = r"A|B *c* _d_ `e` <b>f</b> & $g$ [h](i) ~~j~~ {k} %l #m ^n \o é “p” 5_q"
+LECTURE = [
+    ["1×28×28 · nn.Conv2d(1, 32, kernel_size=5)", "32×24×24", "832", "460,800"],
+    ["32×24×24 · nn.MaxPool2d(kernel_size=3)", "32×8×8", "0", "0"],
+    ["32×8×8 · nn.ReLU()", "32×8×8", "0", "0"],
+    ["32×8×8 · nn.Conv2d(32, 64, kernel_size=5)", "64×4×4", "51,264", "819,200"],
+    ["64×4×4 · nn.MaxPool2d(kernel_size=2)", "64×2×2", "0", "0"],
+    ["64×2×2 · nn.ReLU()", "64×2×2", "0", "0"],
+    ["64×2×2 · nn.Flatten()", "256", "0", "0"],
+    ["256 · nn.Linear(256, 200)", "200", "51,400", "51,200"],
+    ["200 · nn.ReLU()", "200", "0", "0"],
+    ["200 · nn.Linear(200, 10)", "10", "2,010", "2,000"],
+    ["total", "", "105,506", "1,333,200"],
+]
+
+
+def rows_of_markdown(text: str) -> list[list[str]]:
+    """The cells of the one table of a page, as GitHub's dialect reads them."""
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    assert [token.type for token in tokens].count("table_open") == 1
+    rows: list[list[str]] = []
+    for before, token in pairwise(tokens):
+        if before.type == "tr_open":
+            rows.append([])
+        if before.type in ("td_open", "th_open"):
+            rows[-1].append(plain(token))
+    return rows
+
+
+def plain(token: Token) -> str:
+    """The text of an inline token, which may hold nothing but text and bold."""
+    parts = token.children or []
+    assert {part.type for part in parts} <= {"text", "text_special", "strong_open", "strong_close"}
+    return "".join(part.content for part in parts)
+
+
+def rows_of_html(text: str) -> list[list[str]]:
+    table = ET.fromstring(text)
+    return [
+        ["".join(cell.itertext()) for cell in row]
+        for part in ("thead", "tbody", "tfoot")
+        for row in table.findall(f"{part}/tr")
+        if not any(cell.get("colspan") for cell in row)
+    ]
+
+
+def rows_of_table(text: str) -> list[list[str]]:
+    """The cells of the table of a terminal; rules and notes left out."""
+    body = text.split("\n\n")[1]
+    lines = [line for line in body.splitlines() if not line.startswith("─")]
+    starts = [match.start() for match in re.finditer(r"(?:^|(?<=  ))\S", lines[0])]
+    ends = [*starts[1:], None]
+    return [[line[a:b].strip() for a, b in zip(starts, ends, strict=True)] for line in lines]
+
+
+READERS = {"markdown": rows_of_markdown, "html": rows_of_html}
+
+
+def rendered(summary: Summary, form: str, **options: Any) -> list[list[str]]:
+    return READERS[form](cnncalc.render(summary, form, **options))
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_lecture_table_of_lenet(form: str) -> None:
+    head, *rows = rendered(bundled("lenet"), form, columns="lecture")
+
+    assert head == ["input / layer", "output", "# parameters", "# products"]
+    assert len(rows) == len(LECTURE)
+    for row, expected in zip(rows, LECTURE, strict=True):
+        assert row[:2] == expected[:2]
+        for cell, figure in zip(row[2:], expected[2:], strict=True):
+            formula, equals, result = cell.rpartition(" = ")
+            assert result == figure
+            if equals:
+                assert evaluate(formula) == int(figure.replace(",", ""))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_formats_for_people_show_the_same_cells(name: str) -> None:
+    summary = bundled(name)
+    for columns in ("default", "lecture", "weights", "full"):
+        table = rendered(summary, "markdown", columns=columns)
+        assert rendered(summary, "html", columns=columns) == table
+        assert len({len(row) for row in table}) == 1
+        assert [row[0] for row in table][1:2] == [table[1][0]]
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet18", "mlp1"])
+def test_terminal_table_shows_them_too(name: str) -> None:
+    summary = bundled(name)
+    columns = "name,layer,output,receptive_field"
+    assert rows_of_table(cnncalc.render(summary, columns=columns)) == rendered(
+        summary, "markdown", columns=columns
+    )
+
+
+# CSV
+
+
+def rows_of_csv(text: str) -> list[dict[str, str]]:
+    return [*csv.DictReader(io.StringIO(text))]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_csv_is_exact_and_sums_to_its_last_row(name: str) -> None:
+    summary = bundled(name)
+    *rows, total = rows_of_csv(cnncalc.render(summary, "csv"))
+
+    assert total["name"] == "total"
+    assert [row["name"] for row in rows] == [layer.name for layer in summary.layers]
+    for figure in (
+        "parameters",
+        "frozen_parameters",
+        "buffers",
+        "multiply_adds",
+        "flops",
+        "weight_bytes",
+        "activation_bytes",
+    ):
+        values = [int(row[figure]) if row[figure] else None for row in rows]
+        assert values == [getattr(layer, figure) for layer in summary.layers]
+        assert sum(filter(None, values)) == int(total[figure]) == getattr(summary.totals, figure)
+    for row, layer in zip(rows, summary.layers, strict=True):
+        assert tuple(map(int, row["output_shape"].split("x"))) == layer.output_shape
+        assert evaluate(row["parameters_formula"]) == layer.parameters
+        assert evaluate_shape(row["output_formula"]) in ([*layer.output_shape], [_size(layer)])
+
+
+def _size(layer: cnncalc.LayerSummary) -> int:
+    return layer.output_shape[0]
+
+
+def test_csv_of_the_lecture_has_figures_beside_formulas() -> None:
+    lines = cnncalc.render(bundled("lenet"), "csv", columns="lecture").splitlines()
+    assert lines[0] == (
+        "input_shape,layer,output_shape,"
+        "parameters,parameters_formula,multiply_adds,multiply_adds_formula"
+    )
+    assert lines[1] == (
+        '1x28x28,"nn.Conv2d(1, 32, kernel_size=5)",32x24x24,832,32·(5²·1 + 1),460800,32·24²·5²·1'
+    )
+    assert lines[-1] == "total,,,105506,,1333200,"
+
+
+def test_csv_of_chosen_columns() -> None:
+    summary = bundled("lenet")
+    text = cnncalc.render(summary, "csv", columns=["name", "products", "share"])
+    rows = rows_of_csv(text)
+    assert [*rows[0]] == ["name", "multiply_adds", "share"]
+    assert sum(float(row["share"]) for row in rows[:-1]) == pytest.approx(1)
+    worked = cnncalc.render(summary, "csv", columns="name,output,parameters", formulas=True)
+    assert worked.splitlines()[0] == (
+        "name,output_shape,output_formula,parameters,parameters_formula"
+    )
+
+
+def test_csv_without_sums_has_no_last_row() -> None:
+    rows = rows_of_csv(cnncalc.render(bundled("lenet"), "csv", columns="name,kind"))
+    assert [row["kind"] for row in rows][-1] == "linear"
+
+
+def test_csv_leaves_unknown_figures_empty() -> None:
+    summary = summarize([1, 4, 4], {"upsample": {"scale_factor": 2, "mode": "bilinear"}}, "flatten")
+    first, second, total = rows_of_csv(cnncalc.render(summary, "csv"))
+    assert (first["flops"], total["flops"]) == ("", "0")
+    assert (second["receptive_field"], second["jump"]) == ("4x4", "")
+
+
+# JSON
+
+
+def test_json_is_that_of_the_contract() -> None:
+    text = cnncalc.render(bundled("lenet"), "json")
+    data = json.loads(text)
+    first = data["layers"][0]
+    output_formula = first["formulas"].pop("output_shape")
+
+    assert {key: data[key] for key in ("schema_version", "name", "input_shape")} == {
+        "schema_version": 1,
+        "name": "LeNet",
+        "input_shape": [1, 28, 28],
+    }
+    contract = {
+        "name": "conv1",
+        "kind": "conv",
+        "layer": "nn.Conv2d(1, 32, kernel_size=5)",
+        "inputs": ["input"],
+        "input_shapes": [[1, 28, 28]],
+        "output_shape": [32, 24, 24],
+        "weights": {"weight": [32, 1, 5, 5], "bias": [32]},
+        "parameters": 832,
+        "frozen_parameters": 0,
+        "buffers": 0,
+        "multiply_adds": 460800,
+        "flops": 940032,
+        "receptive_field": {"size": [5, 5], "jump": [1, 1], "start": [0, 0]},
+        "weight_bytes": 3328,
+        "activation_bytes": 73728,
+    }
+    assert {key: first[key] for key in contract} == contract
+    assert first["formulas"]["parameters"] == "32·(5²·1 + 1)"
+    assert first["formulas"]["multiply_adds"] == "32·24²·5²·1"
+    assert evaluate_shape(output_formula) == [32, 24, 24]
+    assert {*first} - {*contract} == {"formulas"}
+    assert {key: value for key, value in data["totals"].items() if key != "flops"} == {
+        "parameters": 105506,
+        "frozen_parameters": 0,
+        "buffers": 0,
+        "multiply_adds": 1333200,
+        "weight_bytes": 422024,
+        "activation_bytes": sum(row["activation_bytes"] for row in data["layers"]),
+        "receptive_field": {"size": [28, 28], "jump": None, "start": [0, 0]},
+        "uncounted": [],
+    }
+    assert text.count("\n") == len(data["layers"]) + 12
+
+
+def test_json_of_a_network_without_spatial_axes() -> None:
+    data = json.loads(cnncalc.render(summarize([4], {"linear": 2}), "json"))
+    assert data["totals"]["receptive_field"] == {"size": [], "jump": [], "start": []}
+
+
+def test_json_names_what_is_not_counted_and_what_is_shared() -> None:
+    data = json.loads(
+        cnncalc.render(
+            summarize(
+                [4, 8, 8],
+                {**conv(4, 1), "name": "a", "frozen": True},
+                {**conv(4, 1), "shares": "a"},
+                {"upsample": {"scale_factor": 2, "mode": "bilinear"}},
+            ),
+            "json",
+        )
+    )
+    frozen, shared, upsampled = data["layers"]
+    assert data["totals"]["uncounted"] == ["upsample"]
+    assert upsampled["flops"] is None
+    assert upsampled["formulas"]["flops"] is None
+    assert (frozen["parameters"], frozen["frozen_parameters"]) == (0, 20)
+    assert frozen["formulas"]["frozen_parameters"] == "4·(1²·4 + 1)"
+    assert (shared["shares"], shared["parameters"]) == ("a", 0)
+
+
+def test_json_holds_exact_integers_however_large() -> None:
+    summary = summarize([2**20], {"linear": 2**30})
+    data = json.loads(cnncalc.render(summary, "json"))
+    assert data["totals"]["multiply_adds"] == 2**50
+    assert data["totals"]["parameters"] == 2**50 + 2**30
+
+
+# Markdown and HTML
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_names_and_sources_are_shown_as_they_are(form: str) -> None:
+    summary = summarize([1, 4, 4], "relu", name=TRICKY, source=TRICKY + "\n\x1b[31mred")
+    text = cnncalc.render(summary, form)
+    if form == "html":
+        table = ET.fromstring(text)
+        title = "".join(table.findall("caption")[0].itertext())
+        last = "".join([*table.iter("td")][-1].itertext())
+    else:
+        tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+        inline = [plain(token) for token in tokens if token.type == "inline"]
+        title, last = inline[0], inline[-1]
+
+    assert title == f"{TRICKY} · input 1×4×4"
+    assert last == f"source: {TRICKY} [31mred"
+
+
+def test_markdown_aligns_figures_to_the_right() -> None:
+    lines = cnncalc.render(bundled("lenet"), "markdown").splitlines()
+    assert lines[3] == "| --- | --- | --- | ---: | ---: | ---: | --- |"
+    assert lines[-4].startswith("- parameters: learnable numbers")
+
+
+def test_html_is_one_table_that_brings_all_it_needs() -> None:
+    text = cnncalc.render(bundled("resnet18"), "html")
+    table = ET.fromstring(text)
+    assert text.isascii()
+    assert [part.tag for part in table] == ["caption", "thead", "tbody", "tfoot"]
+    assert {element.tag for element in table.iter()} == {
+        "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td",
+    }  # fmt: skip
+    assert {*(key for element in table.iter() for key in element.attrib)} == {
+        "style", "scope", "colspan",
+    }  # fmt: skip
+    notes = [cell for cell in table.iter("td") if cell.get("colspan")]
+    assert {cell.get("colspan") for cell in notes} == {str(len(table.findall("thead/tr/th")))}
+    assert any("biases not counted" in (cell.text or "") for cell in notes)
+
+
+def test_html_draws_the_dearest_layer_at_full_length() -> None:
+    text = cnncalc.render(bundled("lenet"), "html", columns="name,share")
+    bars = [float(bar) for bar in re.findall(r" ([\d.]+)%,transparent", text)]
+    assert bars == pytest.approx(
+        [100 * 460_800 / 819_200, 100, 6.25, 100 * 2_000 / 819_200], abs=0.1
+    )
+
+
+# Columns, notes, folding
+
+
+def test_every_column_can_be_asked_for_in_every_format() -> None:
+    from cnncalc.render.columns import COLUMNS, PRESETS
+
+    summary = bundled("lenet")
+    for column in COLUMNS:
+        for form in ("table", "markdown", "csv", "latex", "html"):
+            assert cnncalc.render(summary, form, columns=column.name)
+    assert {*PRESETS} == {"default", "lecture", "weights", "full"}
+
+
+def test_presets_mix_with_columns_and_nothing_comes_twice() -> None:
+    head = rendered(bundled("lenet"), "markdown", columns=" name , weights,name, products")[0]
+    assert head == ["name", "layer", "output", "weight size", "multiply-adds"]
+
+
+def test_weights_table_of_l2() -> None:
+    rows = rendered(bundled("lenet5"), "markdown", columns="weights")
+    sizes = [row[2] for row in rows[1:] if row[2] != "–"]
+    assert [size.split(", ")[0] for size in sizes] == [
+        "20×1×5×5", "50×20×5×5", "500×2450", "10×500",
+    ]  # fmt: skip
+    assert rows[-1][0] == "nn.Linear(500, 10)", "no column has a sum: no row of totals"
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "latex", "html"])
+def test_notes_explain_the_columns_that_are_there(form: str) -> None:
+    summary = bundled("lenet")
+
+    def explained(columns: str) -> tuple[bool, bool, bool]:
+        text = cnncalc.render(summary, form, columns=columns)
+        return "biases not counted" in text, "per multiply-add" in text, "not clipped" in text
+
+    assert explained("lecture") == (True, False, False)
+    assert explained("name,flops") == (True, True, False)
+    assert explained("name,jump") == (True, False, True)
+    assert explained("full") == (True, True, True)
+
+
+def test_notes_tell_totals_batch_dtype_and_source() -> None:
+    network = cnncalc.load("vgg16")
+    text = cnncalc.render(cnncalc.analyze(network, dtype="float16", batch_size=2))
+    assert (
+        "\n138.4 M parameters, 30.9 G multiply-adds for a batch of 2;"
+        " float16: weights 263.9 MiB, activations " in text
+    )
+    assert text.splitlines()[-1] == f"source: {network.source}"
+
+
+def test_notes_name_what_is_not_counted_or_not_followed() -> None:
+    summary = summarize(
+        [1, 2**18 + 2],
+        {"upsample": {"scale_factor": 2, "mode": "linear"}},
+        {**conv(1, 1), "frozen": True},
+    )
+    text = cnncalc.render(summary, columns="name,flops,receptive_field")
+    assert "\nflops of upsample are not counted\n" in text
+    assert "\na dash for a receptive field: too many units to follow one by one\n" in text
+    assert "\n0 parameters and 2 frozen, " in text
+    assert re.search(r"^upsample1 +– +–$", text, re.MULTILINE)
+
+
+def test_equal_inputs_of_a_join_are_counted() -> None:
+    summary = summarize([1, 4, 4], {"concat": [[], [], ["relu"]]}, {"add": [[], ["relu"]]})
+    rows = rendered(summary, "markdown", columns="name,input")
+    assert ["concat1", "3 of 1×4×4"] in rows
+    assert ["add1", "3×4×4, 3×4×4"] in rows
+
+
+def test_share_of_little_is_not_written_as_nothing() -> None:
+    summary = summarize([1, 64, 64], conv(1, 1), conv(64, 15), "flatten", {"linear": 1})
+    shares = [row[1] for row in rendered(summary, "markdown", columns="name,share")[1:]]
+    assert shares == ["<0.1%", "99.5%", "", "0.4%", "100%"]
+
+
+@pytest.mark.parametrize("name", ["resnet50", "googlenet", "lenet5_1998"])
+@pytest.mark.parametrize("depth", ["1", "2", "9"])
+def test_folded_rows_hold_what_they_fold(name: str, depth: str) -> None:
+    def read(*options: str) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(
+            cnncalc_output("summarize", name, "--format", "json", *options)
+        )
+        return data
+
+    whole, folded = read(), read("--depth", depth)
+    names = ["input", *(row["name"] for row in folded["layers"])]
+
+    assert folded["totals"] == whole["totals"]
+    assert len({*names}) == len(names)
+    assert all(len(row.split(".")) <= int(depth) for row in names)
+    for row in folded["layers"]:
+        inside = [
+            layer
+            for layer in whole["layers"]
+            if layer["name"].split(".")[: int(depth)] == row["name"].split(".")
+        ]
+        for figure in ("parameters", "multiply_adds", "flops", "buffers", "activation_bytes"):
+            figures = [layer[figure] for layer in inside]
+            assert row[figure] == (None if None in figures else sum(figures))
+        assert row["output_shape"] == inside[-1]["output_shape"]
+        assert row["receptive_field"] == inside[-1]["receptive_field"]
+        assert {*row["inputs"]} <= {*names}
+        for figure in ("parameters", "multiply_adds"):
+            assert evaluate(row["formulas"][figure]) == row[figure]
+    if depth == "9":
+        assert folded == whole
+
+
+def test_fold_does_not_count_the_unknown_as_nothing() -> None:
+    from cnncalc.folding import fold
+
+    upsample = {"upsample": {"scale_factor": 2, "mode": "bilinear"}}
+    summary = summarize([1, 4, 4], {"layers": ["relu", upsample], "name": "up"}, "relu")
+    folded = fold(summary, 1)
+
+    assert [row.flops for row in folded.layers] == [None, 64]
+    assert folded.totals == summary.totals
+    assert folded.totals.flops == 16 + 64
+    assert folded.totals.uncounted == ("upsample",)
+
+
+def test_fold_keeps_every_input_from_outside() -> None:
+    from cnncalc.folding import fold
+
+    branches = {"add": [[{"layers": ["relu", "tanh"], "name": "left"}], []]}
+    summary = cnncalc.analyze(network([2, 4, 4], {**conv(2, 1), "name": "first"}, branches))
+    assert [(row.name, row.inputs) for row in fold(summary, 1).layers] == [
+        ("first", ("input",)),
+        ("add1", ("first",)),
+    ]
+    assert [(row.name, row.layer) for row in fold(summary, 2).layers] == [
+        ("first", "nn.Conv2d(2, 2, kernel_size=1)"),
+        ("add1.branch1", "branch of 2 layers"),
+        ("add1", "nn.Add()"),
+    ]
