@@ -67,7 +67,7 @@ class Budget:
         self.left -= work
         if self.left < 0:
             raise LimitError(
-                "the network's repeats work out too many expressions and lists",
+                "the network's repeats work out too many expressions, lists and names",
                 hint="write shorter ones, or repeat less",
             )
 

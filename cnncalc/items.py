@@ -108,8 +108,8 @@ def _kind_error(raw: dict[str, Any], kinds: list[str], architecture: Architectur
         names = [*ITEM_KEYS, *_fields_of(known[0])]
         error = unknown_key(raw, strange[0], names, path="", what="key")
         if strange[0] in _fields_of(known[0]):
-            error.message = f"unknown key beside {known[0]}"
-            error.hint = f"it is a field: write {known[0]}: {{{strange[0]}: …}}, indented below it"
+            error.message = f"a field of {known[0]}, not a key beside it"
+            error.hint = f"indent it below {known[0]}, or write {known[0]}: {{{strange[0]}: …}}"
         return error
     return FieldError(
         f"an item has one kind; this one has {', '.join(map(shorten, kinds[:5]))}",

@@ -187,9 +187,9 @@ def _decode(name: str, data: bytes) -> str:
     match = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", text)
     if match:
         raise SyntaxSpecError(
-            f"holds the control character {match.group()!r}: is this a text file?",
+            f"holds the control character {match.group()!r}",
             place=_place_of_last(name, text[: match.end()]),
-            hint="save the file as UTF-8 text",
+            hint="is this a text file? save it as UTF-8",
         )
     return text
 
@@ -263,9 +263,8 @@ class _Composer:
                 self.fail(event, "merge keys (<<) are not YAML 1.2", hint="use a block instead")
             if key in data:
                 line = data.marks[key][0][0] + 1
-                self.fail(
-                    event, f"the key {shorten(key)} stands here twice", hint=f"it is on line {line}"
-                )
+                message = f"the key {shorten(key)} for the second time"
+                self.fail(event, message, hint=f"the first is on line {line}: keep one")
             value_event = next(self.events)
             data[key] = self.value(value_event, depth + 1)
             data.marks[key] = (_mark(event), _mark(value_event))

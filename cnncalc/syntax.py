@@ -24,15 +24,16 @@ def explained(source: Source, error: yaml.YAMLError) -> SyntaxSpecError:
     if reason is not None:  # the reader's: a character, before there are lines
         return SyntaxSpecError(f"is not YAML: {reason}", place=Place(source.name, 1, 1))
     problem = getattr(error, "problem", None) or str(error)
+    doing = getattr(error, "context", None) or ""
     mark = _position(getattr(error, "problem_mark", None))
     context = _position(getattr(error, "context_mark", None))
     lines = source.text.splitlines()
-    message, place, hint = _explain(problem, lines, mark or context or (0, 0), context)
+    message, place, hint = _explain(problem, doing, lines, mark or context or (0, 0), context)
     return SyntaxSpecError(message, place=source.place(place), hint=hint)
 
 
 def _explain(
-    problem: str, lines: list[str], mark: Mark, context: Mark | None
+    problem: str, doing: str, lines: list[str], mark: Mark, context: Mark | None
 ) -> tuple[str, Mark, str]:
     """Message, place and hint; what libyaml and PyYAML word differently is matched by both."""
     before, char = _around(lines, mark)
@@ -57,7 +58,7 @@ def _explain(
             return f"this {char} closes nothing", mark, "remove it, or open its bracket"
         if before.strip():
             return "does not belong here", mark, "is a quote or a bracket closed too early?"
-        if "'-'" in problem and char != "-":
+        if "block collection" in doing and char != "-":
             hint = "write - before it, or indent it more"
             return "an item of this list begins with -", mark, hint
         hint = "what belongs together begins in the same column"
@@ -84,7 +85,7 @@ def _unclosed(lines: list[str], mark: Mark, opening: Mark) -> tuple[str, Mark, s
     bracket = _around(lines, opening)[1]
     closing = _CLOSING.get(bracket, "bracket")
     if char and char in "[{" and re.search(r"=[^,\"']*$", before):
-        return f"an expression cut at {char}", mark, QUOTE_HINT
+        return f"an expression is cut at {char}", mark, QUOTE_HINT
     first = lines[opening[0]]
     indent = len(first) - len(first.lstrip())
     outside = mark[0] > opening[0] and (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cnncalc.errors import ShapeError
 from cnncalc.formula import ONE, ZERO, Expr, expr, product, sym, total
-from cnncalc.geometry import SAME, WHOLE, Reach, Window
+from cnncalc.geometry import SAME, Reach, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,8 +129,6 @@ class Rearrangement(Layer):
 class Windowed(Layer):
     """A layer that slides one window over each spatial axis: convolution, pooling, padding."""
 
-    mixes_channels: ClassVar[bool] = False
-
     def window(self, x: Shape) -> tuple[Window, ...]:
         """The window on each spatial axis of `x`: all that such a layer says of geometry."""
         raise NotImplementedError
@@ -143,11 +141,17 @@ class Windowed(Layer):
         windows = self.window(x)
         sizes = tuple(window.output_size(n) for window, n in zip(windows, x[1:], strict=True))
         if any(size.value < 1 for size in sizes):
-            raise ShapeError(self._too_large(x, windows))
+            slides = any(window.kernel > 1 for window in windows)
+            raise ShapeError(
+                self._too_large(x, windows),
+                hint="use a smaller window, more padding, or fewer strides above it"
+                if slides
+                else "",
+            )
         return (self.output_channels(x), *sizes)
 
     def reach(self, x: Shape) -> Sequence[Reach]:
-        return (WHOLE if self.mixes_channels else SAME, *self.window(x))
+        return (SAME, *self.window(x))
 
     def _too_large(self, x: Shape, windows: tuple[Window, ...]) -> str:
         extents = write_shape(tuple(window.extent for window in windows))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cnncalc.errors import ShapeError
 from cnncalc.formula import Expr, sym
-from cnncalc.geometry import SAME, WHOLE, Reach
+from cnncalc.geometry import SAME, Listed, Reach
 from cnncalc.layers.base import Layer, Rearrangement, Shape, Weights, outputs_of
 from cnncalc.layers.types import PositiveInt
 
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 class _ChannelChoice(Rearrangement):
     """Keeps some channels, or all in another order."""
 
+    def source(self, channel: int, x: Shape) -> int:
+        """The input channel that becomes output channel `channel`."""
+        raise NotImplementedError
+
     def reach(self, x: Shape) -> Sequence[Reach]:
-        return (WHOLE, *(SAME for _ in x[1:]))
+        chosen = Listed(lambda channel: (self.source(channel, x),) * 2)
+        return (chosen, *(SAME for _ in x[1:]))
 
 
 class Slice(_ChannelChoice):
@@ -37,6 +42,9 @@ class Slice(_ChannelChoice):
             raise ShapeError(f"no channels {self.start}:{self.stop} among {x[0]}")
         return (channels, *x[1:])
 
+    def source(self, channel: int, x: Shape) -> int:
+        return self.start % x[0] + channel
+
     def build(self, nn: Any, x: Shape) -> Any:
         return nn.Slice(self.start, self.stop)
 
@@ -50,8 +58,13 @@ class Select(_ChannelChoice):
     def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
         for index in self.indices:
             if not -x[0] <= index < x[0]:
-                raise ShapeError(f"no channel {index} among {x[0]}")
+                raise ShapeError(
+                    f"no channel {index} among {x[0]}", hint="channels are counted from 0"
+                )
         return (len(self.indices), *x[1:])
+
+    def source(self, channel: int, x: Shape) -> int:
+        return self.indices[channel] % x[0]
 
     def build(self, nn: Any, x: Shape) -> Any:
         return nn.Select(self.indices)
@@ -68,6 +81,9 @@ class ChannelShuffle(_ChannelChoice):
         if x[0] % self.groups:
             raise ShapeError(f"its {x[0]} channels cannot be divided into {self.groups} groups")
         return x
+
+    def source(self, channel: int, x: Shape) -> int:
+        return channel % self.groups * (x[0] // self.groups) + channel // self.groups
 
     def build(self, nn: Any, x: Shape) -> Any:
         return nn.ChannelShuffle(self.groups)
