@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cnncalc.expressions import CONSTANTS, FUNCTIONS
 from cnncalc.items import JOINS, RESIDUAL
 from cnncalc.layers import registry
+from cnncalc.scopes import RESERVED
 from cnncalc.spec import FLOW_NAMES, ITEM_KEYS, SUGAR, Architecture, Block
 
 if TYPE_CHECKING:
@@ -134,7 +135,11 @@ def _block_item() -> dict[str, Any]:
 def _options() -> dict[str, Any]:
     """What may stand beside a kind."""
     return {
-        "name": {"type": "string", **_IDENTIFIER},
+        "name": {
+            "type": "string",
+            "pattern": "^[A-Za-z][A-Za-z0-9_]*$",
+            "not": {"enum": sorted({"input", *RESERVED, *kwlist})},
+        },
         "inputs": {
             "description": "Names of the earlier nodes that this item takes.",
             "anyOf": [{"type": "string"}, _NAMES],

@@ -41,7 +41,7 @@ ACCEPTED = {
     "residuals": [{"residual": [CONV]}, {"residual": {"body": [CONV], "shortcut": None}}],
     "a group": [{"layers": ["relu"], "repeat": 3, "name": "stage"}],
     "expressions for fields": [{"conv": {"out_channels": "=c", "kernel_size": ["=k", 3]}}],
-    "a word of another alphabet": ["größe", {"größe": {"width": 3}, "name": "schicht_ä"}],
+    "a word of another alphabet": ["größe", {"größe": {"width": 3}, "name": "second"}],
 }
 
 REJECTED_ITEMS = {
@@ -82,6 +82,9 @@ REJECTED_ITEMS = {
     "frozen as text": {**CONV, "frozen": "no"},
     "a name that is no identifier": {**CONV, "name": "my-conv"},
     "a numeric name": {**CONV, "name": 3},
+    "a name of another alphabet": {**CONV, "name": "schicht_ä"},
+    "a name that a module has": {**CONV, "name": "training"},
+    "the name of the input": {**CONV, "name": "input"},
     "no inputs": {"relu": None, "inputs": []},
     "inputs that are no names": {"relu": None, "inputs": [1]},
     "shared with several": {**CONV, "shares": ["a"]},

@@ -35,6 +35,10 @@ _TEXT = {
     "–": "--",
     "…": r"\dots{}",
     "→": r"$\to$",
+    "⌊": r"$\lfloor$",
+    "⌋": r"$\rfloor$",
+    "⌈": r"$\lceil$",
+    "⌉": r"$\rceil$",
 }
 _MATHS = {
     "·": r" \cdot ",

@@ -18,6 +18,7 @@ GAP = 2
 INDENT = 2
 """Of the further lines of a cell."""
 SHORT = 5
+LONG_BRACKET = 36
 NARROWEST = 16
 """A wrapped column is not made narrower than this while another way is left."""
 
@@ -115,13 +116,20 @@ class Track:
         """The least width: that of the longest piece which cannot be broken."""
         if self.right:
             return self.natural
-        cut = _outer_pieces if self.formula else _inner_pieces
-        longest = max(
-            cell_width(piece.rstrip()) + (INDENT if index else 0)
-            for text in {*self.cells, self.total, *self.head}
-            for index, piece in enumerate(cut(text))
-        )
+        longest = 0
+        for text in {*self.cells, self.total, *self.head}:
+            for index, piece in enumerate(self._pieces(text)):
+                longest = max(longest, cell_width(piece.rstrip()) + (INDENT if index else 0))
         return max(longest, min(self.natural, NARROWEST))
+
+    def _pieces(self, text: str) -> list[str]:
+        """`text` as a narrow column would cut it; brackets of formulas only if they are long."""
+        if not self.formula:
+            return _inner_pieces(text)
+        pieces: list[str] = []
+        for piece in _outer_pieces(text):
+            pieces += _inner_pieces(piece) if cell_width(piece) > LONG_BRACKET else [piece]
+        return pieces
 
     def with_short_title(self) -> Track:
         """The same with its title over several lines, if that makes it narrower."""
