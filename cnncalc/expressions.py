@@ -241,9 +241,16 @@ def _compile_bool(is_and: bool, parts: list[Evaluator]) -> Evaluator:
 
 
 def _compile_compare(ops: list[Callable[[Any, Any], Any]], parts: list[Evaluator]) -> Evaluator:
+    first, *rest = parts
+
     def run(names: Mapping[str, Any]) -> bool:
-        values = [item(names) for item in parts]
-        return all(op(values[i], values[i + 1]) for i, op in enumerate(ops))
+        left = first(names)
+        for op, part in zip(ops, rest, strict=True):
+            right = part(names)
+            if not op(left, right):
+                return False
+            left = right
+        return True
 
     return run
 

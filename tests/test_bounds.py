@@ -1,0 +1,283 @@
+"""No file can hang or exhaust the machine: bombs of every kind end in one message, soon and small.
+
+The dozen that run in a process of their own are measured: a second of processor time above the
+interpreter's start, 300 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import cnncalc
+from cnncalc.errors import LimitError, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEAD = "input: [3, 12, 12]\n"
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS = 1.0
+MEGABYTES = 300
+BUSY = 3
+"""A machine that others use takes so many times as long."""
+
+MEASURED = """
+import resource, sys, time
+report = sys.argv.pop(1)
+from cnncalc.cli import main
+begin = time.process_time()
+try:
+    main()
+finally:
+    seconds = time.process_time() - begin
+    try:
+        with open("/proc/self/status") as status:
+            peak = int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+    except FileNotFoundError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    with open(report, "w") as file:
+        print(seconds, peak / 1024, file=file)
+"""
+
+
+def nested(depth: int, inside: str, before: str = "layers: ") -> str:
+    """A list within a group within a list …"""
+    return f"{f'[{{{before}' * depth}{inside}{'}]' * depth}"
+
+
+def parameters(count: int, value: str) -> str:
+    return "{" + ", ".join(f"p{number}: {value}" for number in range(count)) + "}"
+
+
+def alias_bomb() -> str:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n} '] * 10)}]" for n in range(20)]
+    return "\n".join(lines)
+
+
+NUMBERS = f"[{', '.join(map(str, range(250)))}]"
+
+BOMBS: dict[str, tuple[str, str]] = {
+    "an alias bomb": (alias_bomb(), "holds over 500,000 values, counting what its aliases stand"),
+    "lists 10,000 deep": (HEAD + "layers: " + "[" * 10_000, "is nested over 300 deep"),
+    "mappings 2,000 deep": (
+        "\n".join(" " * depth + "a:" for depth in range(2_000)),
+        "is nested over 300 deep",
+    ),
+    "a value 100 deep": (
+        f"{HEAD}layers:\n  - conv: {{out_channels: {'[' * 100}1{']' * 100}, kernel_size: 1}}",
+        "must be an integer of at least 1; received [[[[",
+    ),
+    "groups 100 deep": (f"{HEAD}layers: {nested(100, '[relu]')}", "scopes are nested over 64 deep"),
+    "residuals 100 deep": (
+        f"{HEAD}layers: {nested(100, '[relu]', 'residual: ')}",
+        "scopes are nested over 64 deep",
+    ),
+    "repeats of nothing, 50 deep": (
+        f"{HEAD}layers: [{{repeat: 25000, layers: {nested(50, '[]')}}}]",
+        "the network repeats over 50,000 items",
+    ),
+    "repeats that double": (
+        f"{HEAD}layers: {nested(40, '[relu]', 'repeat: 2, layers: ')}",
+        "the network repeats over 50,000 items",
+    ),
+    "branches repeated": (
+        f"{HEAD}layers: [{{repeat: 24000, add: [{'[], ' * 10_000}[]]}}]",
+        "the network repeats over 50,000 items",
+    ),
+    "layers written out": (f"{HEAD}layers: [{'relu, ' * 26_000}relu]", "has over 25,000 layers"),
+    "values written out": (f"{HEAD}layers: [{'a,' * 600_000}a]", "holds over 500,000 values"),
+    "a file of 5 MiB": (HEAD + "#" * (5 * 2**20), "is larger than 4 MiB: not a spec"),
+    "a key of a megabyte": (
+        f"{HEAD}layers: [relu]\n? {'a' * 2**20}\n: 1",
+        "spec.yaml:3:3: aaaaaaaa",
+    ),
+    "a layer of a megabyte": (f"{HEAD}layers: [{'a' * 2**20}]", "unknown layer 'aaaaaaaa"),
+    "two long words to compare": (
+        f"{HEAD}blocks: {{? {'ab' * 50_000}\n: {{layers: [relu]}}}}\nlayers: [{'ab' * 50_000}c]",
+        "is over 100 characters long",
+    ),
+    "a name of 101 characters": (
+        f"{HEAD}layers: [{{name: {'n' * 101}, relu: }}]",
+        "name: a name of over 100 characters",
+    ),
+    "names of names of names": (
+        HEAD + "layers: " + nested(20, "[relu]", f"name: {'n' * 90}, layers: "),
+        "its name is over 1,000 characters long",
+    ),
+    "an expression of 1,001 characters": (
+        f"{HEAD}layers: [{{dropout: ={'0' * 1_001}}}]",
+        "an expression of over 1000 characters",
+    ),
+    "an expression 60 deep": (
+        f"{HEAD}layers: [{{dropout: '={'(0+' * 60}0{')' * 60}'}}]",
+        "is nested over 50 deep",
+    ),
+    "brackets without end": (
+        f"{HEAD}layers: [{{dropout: '={'(' * 900}'}}]",
+        "has unbalanced brackets",
+    ),
+    "signs without end": (f"{HEAD}layers: [{{dropout: '={'-' * 990}1'}}]", "dropout.p: '=-----"),
+    "a parameter of 300 numbers": (
+        f"{HEAD}parameters: {{a: [{'1, ' * 300}1]}}\nlayers: [relu]",
+        "the list or text is too long",
+    ),
+    "300 parameters": (
+        f"{HEAD}parameters: {parameters(300, '1')}\nlayers: [relu]",
+        "parameters: over 256 parameters",
+    ),
+    "a list of 20,000 channels": (
+        f"{HEAD}layers: [{{select: [{'0, ' * 20_000}0]}}]",
+        "a list of over 10,000 values",
+    ),
+    "a list of 20,000 kernels": (
+        f"{HEAD}layers: [{{max_pool: [{'x, ' * 20_000}x]}}]",
+        "a list of over 10,000 values",
+    ),
+    "long lists repeated": (
+        f"{HEAD}layers: [{{repeat: 24000, select: [{'0, ' * 9_000}0]}}]",
+        "work out too many expressions, lists and names",
+    ),
+    "arguments repeated": (
+        f"{HEAD}blocks: {{b: {{parameters: {parameters(250, '1')}, layers: [relu]}}}}\n"
+        f"layers: [{{repeat: 20000, b: {parameters(250, NUMBERS)}}}]",
+        "work out too many expressions, lists and names",
+    ),
+    "defaults repeated": (
+        f"{HEAD}blocks: {{b: {{parameters: {parameters(250, '=in_channels')}, layers: [relu]}}}}\n"
+        "layers: [{repeat: 20000, b: }]",
+        "work out too many expressions, lists and names",
+    ),
+    "inputs repeated": (
+        f"{HEAD}layers: [relu, {{repeat: 24000, add: {{}}, inputs: [{'relu1, ' * 9_000}relu1]}}]",
+        "work out too many expressions, lists and names",
+    ),
+    "names to search among 24,999": (
+        f"{HEAD}layers: [{{repeat: 24999, relu: }}, {{add: {{}}, inputs: [input, reluu]}}]",
+        "'reluu' names no earlier node",
+    ),
+}
+
+
+def spec_file(text: str, folder: Path) -> Path:
+    file = folder / "spec.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bomb(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, message = BOMBS[name]
+    spec_file(text, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    begin = time.process_time()
+    with pytest.raises(cnncalc.CnncalcError) as raised:
+        cnncalc.analyze("spec.yaml")
+    assert time.process_time() - begin < BUSY * SECONDS
+    assert message in str(raised.value)
+    assert len(str(raised.value)) < 1_000
+
+
+def measured(file: Path, *arguments: str) -> tuple[int, str, float, float]:
+    """Status, message, seconds of processor time above the start, and megabytes at the peak."""
+    report = file.parent / "report"
+    child = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(report), "summarize", str(file), *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=60,
+    )
+    seconds, megabytes = map(float, report.read_text().split())
+    assert child.stdout == ""
+    assert "Traceback" not in child.stderr
+    return child.returncode, child.stderr, seconds, megabytes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "an alias bomb",
+        "lists 10,000 deep",
+        "a value 100 deep",
+        "groups 100 deep",
+        "repeats of nothing, 50 deep",
+        "branches repeated",
+        "a file of 5 MiB",
+        "a layer of a megabyte",
+        "an expression 60 deep",
+        "a list of 20,000 kernels",
+        "inputs repeated",
+        "names to search among 24,999",
+    ],
+)
+def test_bomb_in_a_process_of_its_own(name: str, tmp_path: Path) -> None:
+    text, message = BOMBS[name]
+    status, err, seconds, megabytes = measured(spec_file(text, tmp_path))
+    assert status == 2
+    assert message in err
+    assert seconds < BUSY * SECONDS
+    assert megabytes < MEGABYTES
+
+
+def test_the_measure_sees_time_and_memory(tmp_path: Path) -> None:
+    """An hour of work and a gigabyte would be seen: a known amount of both is."""
+    work = "sum(range(10**7)); kept = bytearray(400 * 2**20); kept[::4096] = b'x' * 102400\n"
+    report = tmp_path / "report"
+    slow = MEASURED.replace("    main()\n", f"    {work}")
+    subprocess.run(
+        [sys.executable, "-c", slow, str(report)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    seconds, megabytes = map(float, report.read_text().split())
+    assert seconds > 0.05
+    assert megabytes > 400
+
+
+def cycle() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: [None] * 10**6, "hold over 500,000 values"),
+        (cycle, "nested over 300 deep"),
+        (lambda: 10**5_000, "a number of over 60 digits"),
+        (lambda: {1: 2}, "a key must be text; received 1"),
+        (object, "data of the type object"),
+        (lambda: {1, 2}, "data of the type set"),
+    ],
+    ids=["many values", "a cycle", "a long number", "a number as a key", "an object", "a set"],
+)
+def test_data_of_python(make: Callable[[], object], message: str) -> None:
+    """Data handed over in Python are held to what a file may hold."""
+    with pytest.raises(SpecError, match=message):
+        cnncalc.analyze({"input": [3], "layers": [{"linear": make()}]})
+
+
+def test_tuples_and_whole_numbers_of_python() -> None:
+    class Whole(int):
+        """A stranger's integer, as numpy's are."""
+
+    spec = {"input": (Whole(3), 8, 8), "layers": ({"conv": {"out_channels": 4, "kernel_size": 3}},)}
+    assert cnncalc.analyze(spec).output_shape == (4, 6, 6)
+
+
+def test_limits_are_limit_errors() -> None:
+    with pytest.raises(LimitError):
+        cnncalc.analyze({"input": [3], "layers": [{"repeat": 25_001, "relu": None}]})
+    summary = cnncalc.analyze({"input": [3], "layers": [{"repeat": 25_000, "relu": None}]})
+    assert len(summary.layers) == 25_000
