@@ -19,10 +19,13 @@ from cnncalc.formula import Expr, sym
 from cnncalc.geometry import Listed, Reach, Same, Transposed, Whole, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MAX_UNITS = 2**18
 """Longest axis whose intervals are kept one by one; beyond it the field is `UNKNOWN`."""
+NOTHING = (2**63, -(2**63))
+"""The interval of a unit that sees no pixel: in the gaps that a transposed convolution with a
+stride over its kernel leaves, or in padding. It adds nothing to a hull."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Even:
 
 @dataclass(frozen=True)
 class Uneven:
-    """Unit u of `axis` sees the pixels `lows[u]` to `highs[u]`, both included. Both ascend."""
+    """Unit u of `axis` sees the pixels `lows[u]` to `highs[u]`, both included, or `NOTHING`."""
 
     axis: int
     lows: Sequence[int]
@@ -62,7 +65,7 @@ class Uneven:
 
     @cached_property
     def size(self) -> int:
-        return max(high - low for low, high in zip(self.lows, self.highs, strict=True)) + 1
+        return max(0, *(high - low + 1 for low, high in zip(self.lows, self.highs, strict=True)))
 
     @cached_property
     def jump(self) -> int | None:
@@ -73,17 +76,22 @@ class Uneven:
         even = all(b - a == jump for ends in (self.lows, self.highs) for a, b in pairwise(ends))
         return jump if even and jump else None
 
-    @property
-    def start(self) -> int:
-        return self.lows[0]
+    @cached_property
+    def ascends(self) -> bool:
+        """Whether a later unit never sees an earlier first or last pixel."""
+        return all(a <= b for ends in (self.lows, self.highs) for a, b in pairwise(ends))
 
     @property
+    def start(self) -> int | None:
+        return self.lows[0] if self.lows[0] <= self.highs[0] else None
+
+    @cached_property
     def low(self) -> int:
-        return self.lows[0]
+        return min(self.lows)
 
-    @property
+    @cached_property
     def high(self) -> int:
-        return self.highs[-1]
+        return max(self.highs)
 
     def interval(self, unit: int) -> tuple[int, int]:
         return self.lows[unit], self.highs[unit]
@@ -91,7 +99,7 @@ class Uneven:
 
 @dataclass(frozen=True)
 class Constant:
-    """Every unit of the tensor sees the pixels `low` to `high`, both included."""
+    """Every unit of the tensor sees the pixels `low` to `high`, both included, or `NOTHING`."""
 
     low: int
     high: int
@@ -101,11 +109,11 @@ class Constant:
 
     @property
     def size(self) -> int:
-        return self.high - self.low + 1
+        return max(0, self.high - self.low + 1)
 
     @property
-    def start(self) -> int:
-        return self.low
+    def start(self) -> int | None:
+        return self.low if self.low <= self.high else None
 
     def interval(self, unit: int) -> tuple[int, int]:
         return self.low, self.high
@@ -156,40 +164,58 @@ def _slide(field: Even | Uneven, window: Window, count: int) -> Field:
         jump = field.jump or 0
         size = field.size + (window.extent - 1) * jump
         start = field.start - window.before * jump
-        return Even(field.axis, size, jump * window.stride, start, count)
+        return Even(field.axis, size, jump * window.stride or None, start, count)
     if count > MAX_UNITS:
         return UNKNOWN
-    last = field.count - 1
-    places = range(-window.before, -window.before + count * window.stride, window.stride)
-    # A place in the padding sees nothing: it is given its nearest unit, which the window has too.
-    lows = [field.lows[min(max(place, 0), last)] for place in places]
-    reach = window.extent - 1
-    highs = [field.highs[min(max(place + reach, 0), last)] for place in places]
-    return Uneven(field.axis, lows, highs)
+    hull = _hulls(field, window.dilation)
+    end = field.count - 1
+    intervals = []
+    for place in range(-window.before, -window.before + count * window.stride, window.stride):
+        # The window's first and last units that are not in the padding.
+        first, last = place, place + window.extent - 1
+        if first < 0:
+            first %= window.dilation
+        if last > end:
+            last += (end - last) // window.dilation * window.dilation
+        intervals.append(hull(first, last) if first <= last else NOTHING)
+    return _uneven(field.axis, intervals)
 
 
 def _list_units(field: Even | Uneven, reach: Transposed | Listed, before: int, count: int) -> Field:
     if count > MAX_UNITS or field.count > MAX_UNITS:
         return UNKNOWN
-    lows, highs = [], []
-    seen: tuple[int, int] | None = (0, 0)
-    for unit in range(count):
-        if isinstance(reach, Transposed):
-            seen = reach.seen_by(unit, before) or seen  # takes from none: as its neighbour
-        else:
-            seen = reach.seen_by(unit)
-        assert seen is not None
-        lows.append(field.interval(seen[0])[0])
-        highs.append(field.interval(seen[1])[1])
-    return _ascending(field.axis, lows, highs)
+    if isinstance(reach, Transposed):
+        hull = _hulls(field, reach.step)
+        seen = (reach.seen_by(unit, before) for unit in range(count))
+        return _uneven(field.axis, [NOTHING if units is None else hull(*units) for units in seen])
+    hull = _hulls(field, 1)
+    return _uneven(field.axis, [hull(*reach.seen_by(unit)) for unit in range(count)])
 
 
-def _ascending(axis: int, lows: list[int], highs: list[int]) -> Uneven:
-    for unit in range(len(lows) - 2, -1, -1):
-        lows[unit] = min(lows[unit], lows[unit + 1])
-    for unit in range(1, len(highs)):
-        highs[unit] = max(highs[unit], highs[unit - 1])
-    return Uneven(axis, lows, highs)
+def _hulls(field: Even | Uneven, step: int) -> Callable[[int, int], tuple[int, int]]:
+    """The hull of what the units `first`, `first + step`, … `last` see, as a function of the two.
+
+    Where intervals do not ascend it is looked up in hulls of 1, 2, 4, … units: O(n log n).
+    """
+    if isinstance(field, Even) or field.ascends:
+        return lambda first, last: (field.interval(first)[0], field.interval(last)[1])
+    doubled = [(field.lows, field.highs)]
+
+    def hull(first: int, last: int) -> tuple[int, int]:
+        level = ((last - first) // step + 1).bit_length() - 1
+        while len(doubled) <= level:
+            lows, highs = doubled[-1]
+            shift = step << len(doubled) - 1
+            doubled.append(([*map(min, lows, lows[shift:])], [*map(max, highs, highs[shift:])]))
+        lows, highs = doubled[level]
+        second = last - (step << level) + step
+        return min(lows[first], lows[second]), max(highs[first], highs[second])
+
+    return hull
+
+
+def _uneven(axis: int, intervals: list[tuple[int, int]]) -> Uneven:
+    return Uneven(axis, [low for low, _ in intervals], [high for _, high in intervals])
 
 
 def joined(fields: Sequence[Field]) -> Field:
@@ -235,6 +261,4 @@ def _unit_by_unit(
     if count > MAX_UNITS:
         return UNKNOWN
     intervals = [(*a.interval(unit), *b.interval(unit)) for unit in range(count)]
-    lows = [min(low, other) for low, _, other, _ in intervals]
-    highs = [max(high, other) for _, high, _, other in intervals]
-    return Uneven(axis, lows, highs)
+    return _uneven(axis, [(min(low, other), max(high, end)) for low, high, other, end in intervals])

@@ -95,13 +95,18 @@ class Transposed:
             places - 2 * sym("p", self.padding) + spread + sym("a", self.output_padding) + expr(1)
         )
 
+    @cached_property
+    def step(self) -> int:
+        """Distance between the input units that an output unit takes from."""
+        return self.dilation // gcd(self.dilation, self.stride)
+
     def seen_by(self, unit: int, size: int) -> tuple[int, int] | None:
         """First and last input unit that output `unit` takes from; None where it takes none."""
         common = gcd(self.dilation, self.stride)
         offset = unit + self.padding
         if offset % common:
             return None
-        period, step = self.stride // common, self.dilation // common
+        period, step = self.stride // common, self.step
         first = offset // common * pow(step, -1, period) % period
         if first >= self.kernel:
             return None
@@ -137,3 +142,13 @@ class Whole:
 SAME = Same()
 WHOLE = Whole()
 Reach = Window | Transposed | Listed | Same | Whole
+
+
+def grouped(inputs: int, outputs: int, groups: int) -> Reach:
+    """How output channels see input channels, where each group of them sees its own."""
+    inner, outer = inputs // groups, outputs // groups
+    if groups == 1:
+        return WHOLE
+    if inner == outer == 1:
+        return SAME
+    return Listed(lambda unit: (unit // outer * inner, (unit // outer + 1) * inner - 1))

@@ -181,7 +181,7 @@ def test_transposed_convolution_sees_the_columns_of_the_convolution_matrix(
     a = (i + 2 * p - k) % s
     columns = [[row for row in range(o) if 0 <= unit + p - row * s < k] for unit in range(i)]
     row = rows_of(o, transposed(k, s, p, a))[0]
-    widest = max((column[-1] - column[0] + 1 for column in columns if column), default=1)
+    widest = max((column[-1] - column[0] + 1 for column in columns if column), default=0)
     assert row.receptive_field.size == (widest, widest)
     if columns[0]:
         assert row.receptive_field.start == (columns[0][0],) * 2

@@ -41,7 +41,7 @@ STRICTER = {
     r"values? for \d spatial ax": "a list of one value for several axes is rather a mistake",
     r"must be an? (integer|list)": "PyTorch lets sizes and dilations of 0 through",
     r"must be a number|must be 1": "probabilities, slopes and scales of no meaning",
-    r"would be empty|no channels|leaves nothing of": "an empty output is a mistake",
+    r"would be empty|would be left|no channels|leaves nothing of": "an empty output is a mistake",
     r"same leaves nothing for ceil_mode": "PyTorch has no pool with `same` padding",
     r"is no axis of|must order the axes|comes after": "axis 0 is the batch, which stays",
     r"needs an input of|needs channels and": "images have one to three axes besides channels",

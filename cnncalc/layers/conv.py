@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cnncalc.errors import ShapeError
 from cnncalc.formula import Expr, product, sym
-from cnncalc.geometry import WHOLE, Reach, Transposed, Window
+from cnncalc.geometry import Reach, Transposed, Window, grouped
 from cnncalc.layers.base import Layer, Shape, Weights, Windowed, outputs_of
 from cnncalc.layers.types import PaddingPerAxis, PerAxis, PositiveInt, WindowPadding, spread
 
@@ -36,8 +36,6 @@ class _Convolution(Layer):
 
 
 class _WindowedConvolution(Windowed, _Convolution):
-    mixes_channels: ClassVar[bool] = True
-
     kernel_size: PerAxis
     stride: PerAxis = 1
     padding: WindowPadding = 0
@@ -51,6 +49,9 @@ class _WindowedConvolution(Windowed, _Convolution):
 
     def window(self, x: Shape) -> tuple[Window, ...]:
         return windows(self, x[1:])
+
+    def reach(self, x: Shape) -> Sequence[Reach]:
+        return (grouped(x[0], *self._channels_and_groups(x)), *self.window(x))
 
     def output_channels(self, x: Shape) -> Expr | int:
         out, groups = self._channels_and_groups(x)
@@ -108,7 +109,6 @@ class DepthwiseConv(_WindowedConvolution):
 
     kind = "depthwise_conv"
     main = "kernel_size"
-    mixes_channels: ClassVar[bool] = False
     depth_multiplier: PositiveInt = 1
 
     def _channels_and_groups(self, x: Shape) -> tuple[int, int]:
@@ -150,7 +150,7 @@ class ConvTranspose(_Convolution):
         return (self.out_channels, *sizes)
 
     def reach(self, x: Shape) -> Sequence[Reach]:
-        return (WHOLE, *self._transposes(x))
+        return (grouped(x[0], self.out_channels, self.groups), *self._transposes(x))
 
     def weights(self, x: Shape) -> Weights:
         kernel = spread("kernel_size", self.kernel_size, len(x) - 1)

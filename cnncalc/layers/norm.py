@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnncalc.errors import ShapeError
 from cnncalc.formula import sym
-from cnncalc.geometry import SAME, WHOLE, Reach
+from cnncalc.geometry import SAME, WHOLE, Reach, Window, grouped
 from cnncalc.layers.base import Elementwise, Shape, Weights, write_shape
 from cnncalc.layers.types import Positive, PositiveInt
 
@@ -133,7 +133,7 @@ class GroupNorm(_Norm):
         return x
 
     def reach(self, x: Shape) -> Sequence[Reach]:
-        return (WHOLE,) * len(x)
+        return (grouped(x[0], x[0], self.num_groups), *(WHOLE for _ in x[1:]))
 
     def weights(self, x: Shape) -> Weights:
         return _per_channel(x, self.affine)
@@ -157,7 +157,8 @@ class LocalResponseNorm(_Norm):
         return x
 
     def reach(self, x: Shape) -> Sequence[Reach]:
-        return (WHOLE, *(SAME for _ in x[1:]))
+        neighbours = Window(self.size, 1, self.size // 2, (self.size - 1) // 2)
+        return (neighbours, *(SAME for _ in x[1:]))
 
     def build(self, nn: Any, x: Shape) -> Any:
         return nn.LocalResponseNorm(self.size, **self.non_default("alpha", "beta", "k"))

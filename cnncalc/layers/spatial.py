@@ -69,6 +69,9 @@ class Crop(_Ring):
         rings = spread_ring("cropping", self.cropping, len(x) - 1)
         return tuple(Window(1, 1, -before, -after) for before, after in rings)
 
+    def _too_large(self, x: Shape, windows: tuple[Window, ...]) -> str:
+        return f"nothing would be left of {write_shape(x)}"
+
     def build(self, nn: Any, x: Shape) -> Any:
         return nn.Crop(spread_ring("cropping", self.cropping, len(x) - 1))
 
@@ -183,12 +186,14 @@ def _scaled(size: int, factor: float) -> Expr:
 
 def _interpolation(n: int, m: int, factor: Fraction, linear: bool, align_corners: bool) -> Reach:
     """How m interpolated units see n: nearest sees one, linear the one or two around a point."""
-    if n == m and factor == 1:
-        return SAME
+    if n == m:
+        return SAME  # PyTorch copies, whatever the factor
     if n == 1:
         return WHOLE
     p, q = factor.numerator, factor.denominator
     if not linear:
+        if m == 2 * n:
+            p, q = 2, 1  # and doubles, whatever the factor
         return Listed(lambda unit: (min(unit * q // p, n - 1),) * 2)
     if align_corners:
         return Listed(lambda unit: _neighbours(unit * (n - 1), max(m - 1, 1), n))

@@ -1,0 +1,397 @@
+"""Receptive fields, unit by unit, against the gradients of the real modules.
+
+A unit sees a pixel if the gradient of its output by that pixel is not zero; its field is the
+hull of those pixels (dilated kernels have holes). Weights and inputs are positive and random, in
+float64, so that nothing cancels; a layer that hides paths at random (a max pool, an activation
+with a flat part) is replaced by one that sees the same and hides nothing.
+
+At the border fields are not clipped to the image: an evenly spaced field goes on into the padding
+as if there were pixels. So
+
+- what a unit sees always lies within its field, cut off at the image;
+- a field that lies inside the image is exact;
+- a field that does not is exact when cut off at the image as long as all steps and dilations
+  are 1; else the image's edge may fall into a hole of the layers below.
+
+Two things escape the rule, and the strategies do not draw them: padding after a crop (the field
+counts the pixels that were cut away) and padding that is not zeros (its content is pixels from
+elsewhere, which the field does not follow). After an uneven field (transposed convolution,
+upsampling, uneven bins) the padding adds nothing, and the field is exact there too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import STRATEGIES, Case
+from support import network
+
+import cnncalc
+from cnncalc.analysis import _Analysis
+from cnncalc.errors import SpecError
+from cnncalc.expansion import build_graph
+from cnncalc.layers import registry
+from cnncalc.layers.activation import Prelu, Softmax
+from cnncalc.layers.base import Elementwise
+from cnncalc.layers.merge import Merge
+from cnncalc.layers.norm import LocalResponseNorm, _Norm
+from cnncalc.scopes import INPUT
+
+torch = pytest.importorskip("torch", reason="receptive fields are compared with gradients")
+
+import torch.nn.functional as F  # noqa: E402, N812
+
+from cnncalc.pytorch.modules import namespace, same_ring  # noqa: E402
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+    from cnncalc.fields import Field
+    from cnncalc.graph import Graph, Node
+    from cnncalc.layers.base import Layer
+
+Interval = tuple[int, int]
+TOLERANCE = 1e-13
+"""Of a unit's largest gradient: below it stands what floats make of an interpolation's 0."""
+
+
+class SummingPool(torch.nn.Module):
+    """Sees what a max pool sees: the sum of each window, as many windows as the pool has."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Any) -> Any:
+        counts = self.pool(x).shape[2:]
+        options = [getattr(self.pool, name) for name in ("kernel_size", "stride", "dilation")]
+        axes = len(counts)
+        kernel, stride, dilation = (v if isinstance(v, tuple) else (v,) * axes for v in options)
+        before = self.pool.padding
+        if type(self.pool).__name__.startswith("Same"):
+            before = same_ring(x.shape[2:], *options)[-2::-2]
+        before = before if isinstance(before, tuple) else (before,) * axes
+        for axis, (n, k, s, d, p) in enumerate(
+            zip(counts, kernel, stride, dilation, before, strict=True), start=2
+        ):
+            extent = d * (k - 1) + 1
+            after = (n - 1) * s + extent - x.shape[axis] - p
+            x = F.pad(x.movedim(axis, -1), (p, after))
+            x = x.unfold(-1, extent, s)[..., ::d].sum(-1).movedim(-1, axis)
+        return x
+
+
+def module_of(layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> Any:
+    """The layer's module, or one that sees the same and hides nothing; positive weights."""
+    hides = isinstance(layer, Elementwise) and not isinstance(layer, _Norm | Prelu | Softmax)
+    module = torch.nn.LeakyReLU(0.5) if hides else layer.build(namespace, *shapes)
+    name = type(module).__name__
+    if "MaxPool" in name and "Adaptive" not in name:
+        module = SummingPool(module)
+    elif "MaxPool" in name:
+        module = getattr(torch.nn, name.replace("Max", "Avg"))(module.output_size)
+    module = module.double().eval()
+    for parameter in module.parameters():
+        torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return module
+
+
+def outputs_of(graph: Graph) -> dict[int, Any]:
+    """The output of each node for one random image, scaled so that nothing saturates."""
+    outputs = {INPUT: torch.rand(1, *graph.input_shape, dtype=torch.float64).requires_grad_()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `same` padding of even kernels
+        for node in graph.nodes:
+            module = module_of(node.layer, node.input_shapes)
+            y = module(*(outputs[index] for index in node.inputs))
+            outputs[node.number] = y / y.detach().abs().max().clamp(min=1e-9)
+    return outputs
+
+
+def seen_pixels(outputs: dict[int, Any], node: Node, axis: int, field: Field) -> list[list[int]]:
+    """The pixels along input axis `axis` on which each unit of the field depends."""
+    y = outputs[node.number]
+    y = (y * torch.rand_like(y).add(0.5))[0]  # a plain sum of a softmax is constant
+    units = y.unbind(field.axis) if field.axis is not None else [y]
+    pixels = []
+    for unit in units:
+        (gradient,) = torch.autograd.grad(unit.sum(), outputs[INPUT], retain_graph=True)
+        strength = gradient[0].abs().movedim(axis, 0).flatten(1).amax(1)
+        seen = strength > TOLERANCE * strength.max()
+        pixels.append(seen.nonzero().flatten().tolist())
+    return pixels
+
+
+def fields_of(graph: Graph) -> dict[int, tuple[Field, ...]]:
+    """The field of each node along each spatial axis of the input."""
+    analysis = _Analysis(graph, 4, 1)
+    for node in graph.nodes:
+        analysis.row(node)
+    return {number: seen.fields for number, seen in analysis.seen.items()}
+
+
+def check(graph: Graph, *, interior_only: bool = False) -> int:
+    """Compares every node; returns how many fields lay inside the image, and were exact."""
+    outputs, fields = outputs_of(graph), fields_of(graph)
+    dense = all(is_dense(node.layer) for node in graph.nodes)
+    exact = 0
+    for node in graph.nodes:
+        for axis, (field, size) in enumerate(
+            zip(fields[node.number], graph.input_shape[1:], strict=True), start=1
+        ):
+            units = seen_pixels(outputs, node, axis, field)
+            if not any(units):
+                continue  # of nothing but padding, perhaps along another axis
+            for unit, pixels in enumerate(units):
+                interval = field.interval(unit)
+                where = f"{node.name}, input axis {axis}, unit {unit}"
+                exact += compare(interval, pixels, size, where, dense, interior_only)
+    return exact
+
+
+def compare(
+    interval: Interval,
+    pixels: list[int],
+    size: int,
+    where: str,
+    dense: bool,
+    interior_only: bool,
+) -> bool:
+    low, high = interval
+    inside = low >= 0 and high < size
+    if inside:
+        hull = (pixels[0], pixels[-1]) if pixels else "nothing"
+        assert (hull if low <= high else pixels) == (interval if low <= high else []), where
+    elif pixels and not interior_only:
+        clipped = (max(low, 0), min(high, size - 1))
+        assert clipped[0] <= pixels[0], where
+        assert pixels[-1] <= clipped[1], where
+        if dense:
+            assert clipped == (pixels[0], pixels[-1]), where
+    return inside
+
+
+def is_dense(layer: Layer) -> bool:
+    options = [getattr(layer, name, 1) for name in ("stride", "dilation")]
+    if "Pool" in type(layer).__name__ and options[0] is None:
+        return False
+    return all({*(v if isinstance(v, tuple) else (v,))} == {1} for v in options)
+
+
+def graph_of(spec: dict[str, Any]) -> Graph:
+    return build_graph(cnncalc.load(spec))
+
+
+# --- single layers: every kind, in the corners that the strategies draw ---------------------------
+
+KINDS = sorted(kind for kind, cls in registry().items() if not issubclass(cls, Merge))
+EXAMPLES = {"conv_transpose": 100, "upsample": 100}
+EXAMPLES |= dict.fromkeys(("conv", "depthwise_conv", "max_pool", "avg_pool", "pad"), 50)
+
+
+def is_comparable(case: Case) -> bool:
+    return len(case.shapes[0]) <= 4 and prod(case.shapes[0]) <= 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_field_of_one_layer(kind: str) -> None:
+    compared = 0
+
+    @settings(max_examples=EXAMPLES.get(kind, 15))
+    @given(STRATEGIES[kind].filter(is_comparable))
+    def run(case: Case) -> None:
+        nonlocal compared
+        shape, layers = [*case.shapes[0]], [{kind: case.fields}]
+        if len(shape) == 1:  # a vector has no image behind it: give it one
+            shape, layers = [1, *shape], ["flatten", *layers]
+        try:
+            graph = graph_of(network(shape, *layers))
+        except SpecError:
+            return
+        if measures_one_number(graph.nodes[-1]):
+            return
+        mode = case.fields.get("padding_mode", case.fields.get("mode"))
+        check(graph, interior_only=mode in ("reflect", "replicate", "circular"))
+        compared += 1
+
+    run()
+    assert compared >= 5
+
+
+def measures_one_number(node: Node) -> bool:
+    """A norm or softmax of a single number is constant."""
+    layer, (x,) = node.layer, node.input_shapes
+    if isinstance(layer, Softmax):
+        return x[layer._axis(x)] == 1
+    if not isinstance(layer, _Norm) or isinstance(layer, LocalResponseNorm):
+        return False
+    measured = {
+        "channels": x[:1],
+        "sample": x,
+        "last": x[-1:],
+        "batch_norm": x[1:],
+        "instance_norm": x[1:],
+        "group_norm": (x[0] // getattr(layer, "num_groups", 1), *x[1:]),
+    }[getattr(layer, "over", layer.kind)]
+    return prod(measured) == 1 and not getattr(layer, "track_running_stats", False)
+
+
+# --- networks: chains of such layers, and joins of branches ---------------------------------------
+
+MAX_UNITS = 40
+
+
+def windows(axes: int, *, padded: bool) -> SearchStrategy[dict[str, Any]]:
+    def each(low: int, high: int) -> SearchStrategy[Any]:
+        numbers = st.integers(low, high)
+        return numbers | st.lists(numbers, min_size=axes, max_size=axes)
+
+    options = {"stride": each(1, 3), "dilation": each(1, 3)}
+    if padded:
+        options["padding"] = each(0, 3) | st.sampled_from(["same", "valid"])
+    return st.fixed_dictionaries({"kernel_size": each(1, 4)}, optional=options)
+
+
+def items(axes: int, *, padded: bool) -> SearchStrategy[dict[str, Any]]:
+    """One layer of a network whose images have `axes` axes."""
+    window = windows(axes, padded=padded)
+    pool = window.map(lambda fields: {k: v for k, v in fields.items() if k != "dilation"})
+    ceil = st.fixed_dictionaries({}, optional={"ceil_mode": st.booleans()})
+    number = st.integers(1, 3)
+    transposed = st.fixed_dictionaries(
+        {"out_channels": st.just(2), "kernel_size": st.integers(1, 4)},
+        optional={
+            "stride": number,
+            "padding": st.integers(0, 2),
+            "dilation": number,
+            "output_padding": st.integers(0, 2),
+        },
+    )
+    linear = ("linear", "bilinear", "trilinear")[axes - 1]
+    upsample = st.one_of(
+        st.fixed_dictionaries({"scale_factor": st.sampled_from([2.0, 3.0, 1.5, 0.5])}),
+        st.fixed_dictionaries({"size": st.integers(1, 20)}),
+    ).flatmap(
+        lambda fields: st.sampled_from(
+            [fields, {**fields, "mode": linear}, {**fields, "mode": linear, "align_corners": True}]
+        )
+    )
+    kinds: dict[str, SearchStrategy[Any]] = {
+        "conv": window.map(lambda fields: {"out_channels": 2, **fields}),
+        "depthwise_conv": window,
+        "grouped": st.just({"out_channels": 4, "kernel_size": 1, "groups": 2}),
+        "multiplied": st.just({"kernel_size": 1, "depth_multiplier": 2}),
+        "max_pool": st.tuples(window, ceil).map(lambda pair: pair[0] | pair[1]),
+        "avg_pool": st.tuples(pool, ceil).map(lambda pair: pair[0] | pair[1]),
+        "conv_transpose": transposed,
+        "upsample": upsample,
+        "adaptive_avg_pool": st.fixed_dictionaries({"output_size": st.integers(1, 9)}),
+        "layer_norm": st.sampled_from([{"over": "channels"}, {"over": "last"}]),
+        "group_norm": st.sampled_from([{"num_groups": 1}, {"num_groups": 2}]),
+        "local_response_norm": st.sampled_from([{"size": 2}, {"size": 3}]),
+        "batch_norm": st.just({}),
+        "relu": st.just({}),
+        "slice": st.sampled_from([{"start": 1}, {"stop": 2}, {"start": -2}]),
+        "select": st.sampled_from([{"indices": [1, 0]}, {"indices": [-1, 0, 0]}]),
+        "channel_shuffle": st.just({"groups": 2}),
+        "permute": st.permutations(range(1, axes + 2)).map(lambda dims: {"dims": [0, *dims]}),
+    }
+    if padded:
+        ring = st.lists(st.integers(0, 2), min_size=2, max_size=2)
+        kinds["pad"] = st.lists(ring, min_size=axes, max_size=axes).map(lambda p: {"padding": p})
+    else:
+        kinds["crop"] = st.integers(1, 2).map(lambda units: {"cropping": units})
+    if axes == 2:
+        kinds["pixel_shuffle"] = st.just({"upscale_factor": 1})
+    names = {"grouped": "conv", "multiplied": "depthwise_conv"}
+    return st.sampled_from([*kinds]).flatmap(
+        lambda name: kinds[name].map(lambda fields: {names.get(name, name): fields})
+    )
+
+
+def conv(out: int, kernel: int, **fields: Any) -> dict[str, Any]:
+    return {"conv": {"out_channels": out, "kernel_size": kernel, **fields}}
+
+
+def branches(axes: int) -> SearchStrategy[list[Any]]:
+    """A branch that keeps the shape of an image of two channels, if its sizes allow."""
+    pool: dict[str, Any] = {"max_pool": {"kernel_size": 2}}
+    double: dict[str, Any] = {"upsample": 2.0}
+    grow = {"conv_transpose": {"out_channels": 2, "kernel_size": 3, "stride": 2, "padding": 1}}
+    grow["conv_transpose"]["output_padding"] = 1
+    return st.sampled_from(
+        [
+            [],
+            [conv(2, 3, padding=1), "relu"],
+            [conv(2, 3, padding="same", dilation=2)],
+            [conv(2, 2, padding="same"), {"depthwise_conv": {"kernel_size": 4, "padding": "same"}}],
+            [{"avg_pool": {"kernel_size": 3, "stride": 1, "padding": 1}}, conv(2, 1)],
+            [pool, double],
+            [pool, conv(2, 3, padding=1), grow],
+            [conv(2, 3, stride=2, padding=1), {**double}, conv(2, 3, padding=1)],
+            [pool, {"residual": [conv(2, 3, padding=1)]}, double],
+            [{"instance_norm": {"eps": 1.0}}],
+        ]
+    )
+
+
+@st.composite
+def joins(draw: DrawFn, axes: int) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["add", "concat", "multiply", "excite"]))
+    if kind == "excite":
+        squeezed = draw(st.sampled_from(["global_avg_pool", "global_max_pool"]))
+        excitation = [squeezed, conv(2, 1), "sigmoid"]
+        return {"multiply": [draw(branches(axes)), excitation]}
+    return {kind: draw(st.lists(branches(axes), min_size=2, max_size=3))}
+
+
+@st.composite
+def networks(draw: DrawFn, axes: int) -> dict[str, Any]:
+    """A spec: some layers and joins, those left out that do not fit what stands before them."""
+    low, high = {1: (6, 32), 2: (4, 12), 3: (3, 5)}[axes]
+    spec = network([2, *draw(st.tuples(*[st.integers(low, high)] * axes))])
+    cropped = draw(st.integers(0, 4)) == 4
+    layer = items(axes, padded=not cropped)
+    one = layer if cropped else st.one_of(layer, layer, joins(axes))
+    for _ in range(draw(st.integers(1, 5))):
+        longer = {**spec, "layers": [*spec["layers"], draw(one)]}
+        if fits(longer):
+            spec = longer
+    ends = [[], ["flatten"], ["flatten", {"linear": 3}], [{"linear": 3}], ["global_avg_pool"]]
+    end = draw(st.sampled_from(ends))
+    return {**spec, "layers": [*spec["layers"], *end] or ["identity"]}
+
+
+def fits(spec: dict[str, Any]) -> bool:
+    """Whether the network can be built, is small, and no norm in it measures a single number."""
+    try:
+        graph = graph_of(spec)
+    except SpecError:
+        return False
+    small = all(
+        max(node.output_shape[1:], default=1) <= MAX_UNITS and prod(node.output_shape) <= 2000
+        for node in graph.nodes
+    )
+    alone = any(
+        measures_one_number(node) for node in graph.nodes if not isinstance(node.layer, Merge)
+    )
+    return small and not alone
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_fields_of_networks(axes: int) -> None:
+    exact = 0
+
+    @settings(max_examples={1: 150, 2: 40, 3: 15}[axes])
+    @given(networks(axes))
+    def run(spec: dict[str, Any]) -> None:
+        nonlocal exact
+        exact += check(graph_of(spec))
+
+    run()
+    assert exact > 100
