@@ -6,7 +6,6 @@ import codecs
 import os
 import shutil
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,6 +105,8 @@ def _write_file(text: str, path: Path) -> None:
     if path.exists() and not path.is_file():  # a device or pipe cannot be replaced
         path.write_text(text, encoding="utf-8")
         return
+    import tempfile
+
     target = path.resolve()
     mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
     if target.exists() and not os.access(target, os.W_OK):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnncalc.layers.base import write_shape
 from cnncalc.render.columns import share_of
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 ALWAYS_EXPLAINED = ("parameters", "multiply-adds")
 
 
-@dataclass(frozen=True)
-class Cells:
+class Cells(NamedTuple):
     """What the formats for people lay out."""
 
     columns: tuple[Column, ...]

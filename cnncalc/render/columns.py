@@ -6,9 +6,8 @@ A column says its cell twice: `cell` for people (`51,264`, `32×24×24`) and `ex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.layers.base import write_shape
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from cnncalc.analysis import LayerSummary, Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: its title, its cells, and what its total is."""
 
     name: str

@@ -22,16 +22,18 @@ LONG_BRACKET = 36
 NARROWEST = 16
 """A wrapped column is not made narrower than this while another way is left."""
 
-_UNUSUAL = re.compile("[\u0300-\u1fff\u2e80-\U0010ffff]")
-_SPACE = r"(?<=[^=×+−] )(?![KMGTP]i?B?\b|B\b)"
+_KNOWN = dict.fromkeys(map(ord, "×·−–…⌊⌋⌈⌉─█▉▊▋▌▍▎▏⁰¹²³⁴⁵⁶⁷⁸⁹"))
+_SPACE = r"(?<= )(?<!= )(?<!× )(?<!\+ )(?<!− )(?![KMGTP]i?B?\b|B\b)"
 """After a space, but not between an operator and its operand or a number and its unit."""
-_SPACES = re.compile(_SPACE)
-_WITHIN = re.compile(_SPACE + r"|(?<=\w\.)(?<!nn\.)(?=[^\W\d])|(?<=\w\()(?=[^\W\d])")
+_WITHIN = _SPACE + r"|(?<=\w\.)(?<!nn\.)(?=[^\W\d])|(?<=\w\()(?=[^\W\d])"
 
 
 def cell_width(text: str) -> int:
     """How many places a terminal gives to `text`."""
-    if text.isascii() or not _UNUSUAL.search(text):
+    if text.isascii():
+        return len(text)
+    others = text.translate(_KNOWN)
+    if others.isascii() or max(others) < "\u0300":
         return len(text)
     from rich.cells import cell_len
 
@@ -44,7 +46,7 @@ def _outer_pieces(text: str) -> list[str]:
     A short operand stays with what follows it: `32 × (…)`.
     """
     pieces, depth = [""], 0
-    for piece in _SPACES.split(text):
+    for piece in re.split(_SPACE, text):
         if depth == 0 and len(pieces[-1]) > SHORT:
             pieces.append("")
         pieces[-1] += piece
@@ -54,13 +56,13 @@ def _outer_pieces(text: str) -> list[str]:
 
 def _inner_pieces(text: str) -> list[str]:
     """`text` cut wherever a line may end: at spaces, after a name's dot or a call's bracket."""
-    return _WITHIN.split(text)
+    return re.split(_WITHIN, text)
 
 
 def fill(text: str, width: int) -> list[str]:
     """A sentence in lines of at most `width` places."""
     lines = [""]
-    for piece in _SPACES.split(text):
+    for piece in re.split(_SPACE, text):
         _add(lines, piece, width)
     return [line.rstrip() for line in lines]
 
