@@ -1,0 +1,155 @@
+"""Help, version and shell completion: every option explained, every example runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import SMALL, environment, run
+from support import cnncalc_output
+from typer.main import get_command
+
+import cnncalc
+from cnncalc.cli import app
+
+COMMANDS = ("summarize", "list", "show", "schema")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL, encoding="utf-8")
+    return file
+
+
+def test_version() -> None:
+    assert cnncalc_output("--version") == f"cnncalc {cnncalc.__version__}\n"
+
+
+def test_python_m_is_the_same_as_the_script() -> None:
+    script = Path(sys.executable).with_name("cnncalc")
+    if not script.exists():
+        pytest.skip("the script is not installed beside this Python")
+    for line in (["summarize", "lenet"], ["--version"], ["show", "nothing"]):
+        done = subprocess.run([script, *line], env=environment(), capture_output=True, check=False)
+        other = run(*line)
+        assert (done.returncode, done.stdout, done.stderr) == (
+            other.returncode,
+            other.stdout,
+            other.stderr,
+        )
+
+
+def commands() -> dict[str, Any]:
+    group: Any = get_command(app)
+    return dict(group.commands)
+
+
+def test_commands_are_these() -> None:
+    assert tuple(commands()) == COMMANDS
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns(command: str, flag: str) -> None:
+    text = cnncalc_output(*command.split(), flag)
+    assert text.startswith("Usage: ")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Example" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_help(command: str) -> None:
+    for parameter in commands()[command].params:
+        help_text = getattr(parameter, "help", None)
+        assert help_text, f"{command} {parameter.name}"
+        assert help_text.rstrip().endswith(".")
+
+
+def test_options_of_summarize_are_these() -> None:
+    options = [name for parameter in commands()["summarize"].params for name in parameter.opts]
+    assert options == [
+        "spec", "--format", "-f", "--columns", "--formulas", "--depth", "--input", "--variant",
+        "--set", "--batch-size", "--dtype", "--output", "-o",
+    ]  # fmt: skip
+
+
+def examples() -> list[tuple[str, str]]:
+    found = []
+    for command in ("", *COMMANDS):
+        text = cnncalc_output(*command.split(), "--help")
+        lines = re.findall(r"^ +(?:Example: )?(cnncalc .*)$", text, re.MULTILINE)
+        found += [(command, line) for line in lines]
+    return found
+
+
+def test_every_command_has_an_example() -> None:
+    assert {command for command, _ in examples()} == {"", *COMMANDS}
+
+
+@pytest.mark.parametrize("line", [line for _, line in examples()])
+def test_examples_run(line: str, tmp_path: Path) -> None:
+    python = f"{shlex.quote(sys.executable)} -m cnncalc"
+    done = subprocess.run(
+        ["bash", "-c", line.replace("cnncalc", python, 1)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout or [*tmp_path.iterdir()]
+
+
+def completions(line: str, cwd: Path | None = None) -> list[str]:
+    """What bash is offered for the last word of a line."""
+    done = run_completion(line, cwd)
+    return done.stdout.decode().split()
+
+
+def run_completion(line: str, cwd: Path | None) -> subprocess.CompletedProcess[bytes]:
+    script = "import sys; sys.argv[0] = 'cnncalc'; from cnncalc.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=cwd,
+        env=environment(
+            _CNNCALC_COMPLETE="complete_bash",
+            COMP_WORDS=line,
+            COMP_CWORD=str(len(line.split(" ")) - 1),
+        ),
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("cnncalc summarize resn", {"resnet", "resnet18", "resnet50", "resnet152"}),
+        ("cnncalc show resnet1", {"resnet18", "resnet101", "resnet152"}),
+        ("cnncalc summarize sm", {"small.yaml"}),
+        ("cnncalc summarize lenet --format m", {"markdown"}),
+        ("cnncalc summarize lenet --columns le", {"lecture"}),
+        ("cnncalc summarize lenet --columns name,mul", {"name,multiply_adds"}),
+        ("cnncalc summarize lenet --dtype float1", {"float16"}),
+        ("cnncalc su", {"summarize"}),
+        ("cnncalc summarize lenet --for", {"--format", "--formulas"}),
+    ],
+)
+def test_completion(line: str, offered: set[str], small: Path) -> None:
+    assert offered <= {*completions(line, cwd=small.parent)}
+
+
+def test_completion_of_what_is_unknown_offers_nothing() -> None:
+    assert completions("cnncalc summarize no_such") == []
+
+
+def test_completion_can_be_installed() -> None:
+    text = cnncalc_output("--help")
+    assert "--install-completion" in text
+    assert "--show-completion" in text
