@@ -11,6 +11,8 @@ from cnncalc.source import parse, read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LONGEST_NAME = 100
+
 
 def folder() -> Path:
     """Where they lie: in the installed package, or beside it in a checkout."""
@@ -27,7 +29,7 @@ def files() -> list[Path]:
 def find(name: str) -> tuple[Path, str | None] | None:
     """The file of a network, and the variant if the name is a variant's; None if there is none."""
     name = name.removesuffix(".yaml")
-    if not name.isidentifier():
+    if not name.isidentifier() or len(name) > LONGEST_NAME:
         return None
     file = folder() / f"{name}.yaml"
     if file.is_file():

@@ -52,6 +52,9 @@ class CnncalcError(Exception):
 class UsageError(CnncalcError):
     """A wrong option, argument or network name."""
 
+    def __str__(self) -> str:
+        return _one_line(super().__str__(), 2 * LONGEST_MESSAGE)
+
 
 class OutputError(CnncalcError):
     """A file that cannot be written."""
