@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 300
-MAX_VALUES = 500_000
+MAX_VALUES = 400_000
 """Most keys and values a document may hold, each alias counted with all that it stands for."""
 MAX_DIGITS = 60
 
