@@ -8,13 +8,14 @@ from cnncalc import bundled
 from cnncalc.layers.base import write_shape
 from cnncalc.loading import analyze, load
 from cnncalc.render.figures import group, one_line
-from cnncalc.render.layout import GAP, Track, draw, natural_width
+from cnncalc.render.table import plain_table, printed
 
 if TYPE_CHECKING:
     from cnncalc.analysis import Summary
 
-LEAST_SOURCE = 32
-"""Width below which the column of sources is left out."""
+TITLES = ("name", "input", "parameters", "multiply-adds", "source")
+WITH_SOURCES = 100
+"""Width from which there is room for them."""
 
 
 def summaries() -> list[tuple[str, Summary]]:
@@ -26,24 +27,16 @@ def summaries() -> list[tuple[str, Summary]]:
 
 
 def render_listing(width: int | None = None) -> str:
-    """One row for each network; a terminal without room for the sources does without them."""
-    rows = [
-        (
+    """One row for each network; a narrow terminal does without the sources."""
+    titles = TITLES if width is None or width >= WITH_SOURCES else TITLES[:-1]
+    table = plain_table(titles, right=("parameters", "multiply-adds"))
+    for name, summary in summaries():
+        cells = (
             name,
             write_shape(summary.input_shape),
             group(summary.totals.parameters),
             group(summary.totals.multiply_adds),
             one_line(summary.source),
         )
-        for name, summary in summaries()
-    ]
-    names, inputs, parameters, multiply_adds, sources = zip(*rows, strict=True)
-    tracks = [
-        Track("name", names),
-        Track("input", inputs),
-        Track("parameters", parameters, right=True),
-        Track("multiply-adds", multiply_adds, right=True),
-    ]
-    if width is None or natural_width(tracks) + GAP + LEAST_SOURCE <= width:
-        tracks.append(Track("source", sources))
-    return "\n".join(draw(tracks, width, total=False)) + "\n"
+        table.add_row(*cells[: len(titles)])
+    return printed([table], width=width)

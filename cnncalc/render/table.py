@@ -1,21 +1,35 @@
-"""The table of a terminal. Columns are chosen to fit its width; elsewhere nothing is left out."""
+"""The table of a terminal, laid out by rich. Columns are chosen to fit the terminal's width."""
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import TYPE_CHECKING
 
-from cnncalc.render.cells import Cells, notes, tabulate
+from rich.box import SIMPLE
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cnncalc.render.cells import Cells, tabulate
 from cnncalc.render.columns import NARROWER, NARROWER_FORMULAS, choose
-from cnncalc.render.layout import Track, draw, fill, natural_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
+    from rich.console import RenderableType
 
     from cnncalc.analysis import Summary
 
 BAR_WIDTH = 8
-
-_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+SHARE = "share"
+PERCENT = 6
+"""Characters of a share: `100.0%`."""
+GAP = 2
+NARROWEST = 20
+"""Width to which a column of text may be wrapped."""
+UNBOUNDED = 1_000_000
+"""A width in which nothing is wrapped: that of a file or a pipe."""
 
 
 def render(
@@ -27,36 +41,56 @@ def render(
     color: bool = False,
 ) -> str:
     """The table as text; without `width` nothing is left out, wrapped or cut."""
-
-    def styled(code: str, text: str) -> str:
-        return f"{code}{text}{_PLAIN}" if color and text else text
-
-    def paragraph(code: str, text: str) -> Iterator[str]:
-        lines = fill(text, width) if width else [text]
-        return (styled(code, line) for line in lines)
-
-    cells = tabulate(summary, choose(columns, formulas=formulas))
-    tracks = _tracks(cells)
-    explained = cells.notes
+    chosen = choose(columns, formulas=formulas)
+    cells = tabulate(summary, chosen)
     if width is not None and columns is None:
-        tracks = _fitting(tracks, width, NARROWER_FORMULAS if formulas else NARROWER)
-        explained = notes(summary, [column for column in cells.columns if column.name in tracks])
-    table = draw(
-        [*tracks.values()],
-        width,
-        strong=lambda line: styled(_BOLD, line),
-        total=cells.total is not None,
-    )
-    lines = [*paragraph(_BOLD, cells.title), "", *table, ""]
-    for note in explained:
-        lines += paragraph(_DIM, note)
-    return "\n".join(lines) + "\n"
+        for dropped in NARROWER_FORMULAS if formulas else NARROWER:
+            if _natural_width(cells) <= width:
+                break
+            kept = tuple(column for column in chosen if column.name not in dropped)
+            cells = tabulate(summary, kept)
+    notes = (Text(note, style="dim") for note in cells.notes)
+    title = Text(cells.title, style="bold")
+    parts: list[RenderableType] = [title, Text(), _table(cells, width), Text(), *notes]
+    return printed(parts, width=width, color=color)
 
 
 def rows_only(summary: Summary, columns: str, width: int | None) -> str:
     """The rows without totals, title and notes: what precedes an error."""
-    tracks = _tracks(tabulate(summary, choose(columns)))
-    return "\n".join(draw([*tracks.values()], width, total=False)) + "\n"
+    cells = tabulate(summary, choose(columns))._replace(total=None)
+    return printed([_table(cells, width)], width=width)
+
+
+def plain_table(titles: Sequence[str], right: Collection[str]) -> Table:
+    """A table without rows; the columns to the `right` hold numbers, which are never broken."""
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    for title in titles:
+        number = title in right
+        table.add_column(
+            title, justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
+    return table
+
+
+def printed(
+    parts: Iterable[RenderableType], *, width: int | None = None, color: bool = False
+) -> str:
+    """What rich makes of `parts`, without trailing spaces; numbers are never cut."""
+    file = StringIO()
+    console = Console(
+        file=file,
+        width=width or UNBOUNDED,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.width = max(width or UNBOUNDED, _least_width(part))
+        console.print(part)
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
 def bar(length: float) -> str:
@@ -65,36 +99,52 @@ def bar(length: float) -> str:
     return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
 
 
-def _tracks(cells: Cells) -> dict[str, Track]:
-    """The columns to lay out, by name."""
-    total = cells.total or [""] * len(cells.columns)
-    texts = [*zip(*cells.rows, strict=True)] or [()] * len(cells.columns)
-    tracks = {}
-    for column, column_cells, last in zip(cells.columns, texts, total, strict=True):
-        if column.name == "share":
-            room = max(map(len, (*column_cells, last)))
-            shares = (
-                f"{share:>{room}} {bar(length)}".rstrip()
-                for share, length in zip(column_cells, cells.bars, strict=True)
-            )
-            track = Track(column.title, [*shares], f"{last:>{room}}")
-        else:
-            worked = column.formula_of is not None
-            track = Track(column.title, column_cells, last, column.numeric, worked)
-        tracks[column.name] = track
-    return tracks
+def _table(cells: Cells, width: int | None) -> Table:
+    numeric = [c.title for c in cells.columns if c.numeric and c.name != SHARE]
+    table = plain_table([column.title for column in cells.columns], right=numeric)
+    if cells.total is not None:
+        table.show_footer = True
+        for column, shown, total in zip(cells.columns, table.columns, cells.total, strict=True):
+            shown.footer_style = "bold"
+            shown.footer = f"{total:>{PERCENT}}" if column.name == SHARE else total
+    rows = _with_bars(cells)
+    for shown, natural in zip(table.columns, _natural_widths(cells), strict=True):
+        shown.min_width = natural if shown.no_wrap else min(natural, NARROWEST)
+    if width is None or _natural_width(cells) <= width:
+        # Where no cell is wrapped a column is one cell of many lines: rich is four times as fast.
+        rows = [["\n".join(column) for column in zip(*rows, strict=True)]]
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
-def _fitting(
-    tracks: dict[str, Track], width: int, narrower: Sequence[Sequence[str]]
-) -> dict[str, Track]:
-    """The default columns, without those for which the terminal is too narrow."""
-    if natural_width([*tracks.values()]) <= width:
-        return tracks
-    tracks = {name: track.with_short_title() for name, track in tracks.items()}
-    chosen = tracks
-    for dropped in ((), *narrower):
-        chosen = {name: track for name, track in tracks.items() if name not in dropped}
-        if natural_width([*chosen.values()]) <= width:
-            break
-    return chosen
+def _least_width(part: RenderableType) -> int:
+    """The width below which a table would cut figures; the terminal wraps such a table."""
+    if not isinstance(part, Table):
+        return 0
+    return sum((column.min_width or 0) + GAP for column in part.columns) - GAP
+
+
+def _with_bars(cells: Cells) -> list[list[str]]:
+    """The rows, with a bar beside each share."""
+    names = [column.name for column in cells.columns]
+    if SHARE not in names:
+        return cells.rows
+    at = names.index(SHARE)
+    return [
+        [*row[:at], f"{row[at]:>{PERCENT}} {bar(length)}".rstrip(), *row[at + 1 :]]
+        for row, length in zip(cells.rows, cells.bars, strict=True)
+    ]
+
+
+def _natural_widths(cells: Cells) -> list[int]:
+    """The width of each column in which nothing is wrapped."""
+    titles = [column.title for column in cells.columns]
+    columns = zip(titles, *_with_bars(cells), cells.total or titles, strict=True)
+    return [max(map(cell_len, column)) for column in columns]
+
+
+def _natural_width(cells: Cells) -> int:
+    """The width in which nothing is wrapped."""
+    widths = _natural_widths(cells)
+    return sum(widths) + GAP * (len(widths) - 1)
