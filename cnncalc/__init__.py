@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from cnncalc.analysis import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.loading import analyze, load
-    from cnncalc.render import render
     from cnncalc.spec import Architecture
 
 __version__ = "0.1.0"
@@ -30,7 +29,6 @@ _HOME = {
     "UsageError": "errors",
     "analyze": "loading",
     "load": "loading",
-    "render": "render",
 }
 
 __all__ = [
@@ -46,7 +44,6 @@ __all__ = [
     "__version__",
     "analyze",
     "load",
-    "render",
 ]
 
 

@@ -20,6 +20,8 @@ from cnncalc.recorder import record
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cnncalc.graph import Graph, Node
     from cnncalc.layers.base import Shape
 
@@ -118,7 +120,7 @@ class Totals:
     """Kinds whose flops have no rule: they are in no sum."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """The table of a network: a row for each layer, in execution order, and their totals."""
 
@@ -130,7 +132,7 @@ class Summary:
     layers: tuple[LayerSummary, ...]
     dtype: str = "float32"
     batch_size: int = 1
-    scopes: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    scopes: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def totals(self) -> Totals:
@@ -148,15 +150,32 @@ class Summary:
             uncounted=tuple(uncounted),
         )
 
-    def __str__(self) -> str:
+    def render(
+        self,
+        format: str = "table",  # noqa: A002 - the option's own word
+        *,
+        columns: str | Iterable[str] | None = None,
+        formulas: bool = False,
+    ) -> str:
+        """The table as text: table, markdown, csv, json, latex or html.
+
+        `columns` is a preset (lecture, weights, full) or names; `formulas` shows derivations.
+
+        Raises:
+            UsageError: there is no such format or column.
+        """
         from cnncalc.render import render
 
-        return render(self, "table")
+        return render(self, format, columns=columns, formulas=formulas)
+
+    def __str__(self) -> str:
+        return self.render()
 
     def _repr_html_(self) -> str:
-        from cnncalc.render import render
+        return self.render("html")
 
-        return render(self, "html")
+    def __repr__(self) -> str:
+        return f"<Summary of {self.name}: {len(self.layers)} layers>"
 
 
 def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) -> Summary:

@@ -13,6 +13,7 @@ import pytest
 from support import network
 
 import cnncalc
+from cnncalc.render import render
 
 NAMES = [
     "Architecture",
@@ -27,7 +28,6 @@ NAMES = [
     "__version__",
     "analyze",
     "load",
-    "render",
 ]
 SPEC = """\
 name: Small
@@ -68,7 +68,7 @@ def test_summary_prints_as_the_table(capsys: pytest.CaptureFixture[str]) -> None
     print(summary)  # noqa: T201 - what a reader of the README does
 
     printed = capsys.readouterr().out
-    assert printed.rstrip() == cnncalc.render(summary, "table").rstrip()
+    assert printed.rstrip() == render(summary, "table").rstrip()
     assert "nn.Conv2d(32, 64, kernel_size=5)" in printed
     assert "1,333,200" in printed
     assert "biases not counted" in printed
@@ -209,13 +209,21 @@ def test_errors_in_data_have_no_place() -> None:
         (lambda: cnncalc.load("lenet", input="3xx"), "is no input shape; write it as 3x256x256"),
         (lambda: cnncalc.analyze("lenet", dtype="float31"), "did you mean float32"),
         (lambda: cnncalc.analyze("lenet", batch_size=0), "received 0"),
-        (lambda: cnncalc.render(cnncalc.analyze("mlp1"), "jsn"), "did you mean json"),
-        (lambda: cnncalc.render(cnncalc.analyze("mlp1"), columns="prameters"), "parameters?"),
-        (lambda: cnncalc.render(cnncalc.analyze("mlp1"), columns=[]), "no columns are named"),
-        (lambda: cnncalc.render(cnncalc.analyze("mlp1"), "json", columns="name"), "every figure"),
+        (lambda: render(cnncalc.analyze("mlp1"), "jsn"), "did you mean json"),
+        (lambda: render(cnncalc.analyze("mlp1"), columns="prameters"), "parameters?"),
+        (lambda: render(cnncalc.analyze("mlp1"), columns=[]), "no columns are named"),
+        (lambda: render(cnncalc.analyze("mlp1"), "json", columns="name"), "every figure"),
     ],
 )
 def test_wrong_calls_are_usage_errors(call: Any, message: str) -> None:
     with pytest.raises(cnncalc.UsageError) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_a_summary_renders_itself() -> None:
+    summary = cnncalc.analyze("mlp1")
+    assert summary.render("csv", columns="name,parameters") == render(
+        summary, "csv", columns="name,parameters"
+    )
+    assert repr(summary) == "<Summary of MLP, 1 layer: 2 layers>"

@@ -17,6 +17,7 @@ from support import bundled, cnncalc_output, evaluate
 
 import cnncalc
 from cnncalc import bundled as library
+from cnncalc.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ SUMMED = ("parameters", "buffers", "multiply_adds", "flops", "activation_bytes")
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_golden(name: str, check_golden: Callable[[str, str], None]) -> None:
-    check_golden(f"{name}.csv", cnncalc.render(cnncalc.analyze(name), "csv", columns=COLUMNS))
+    check_golden(f"{name}.csv", render(cnncalc.analyze(name), "csv", columns=COLUMNS))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -14,6 +14,7 @@ import cnncalc
 from cnncalc import bundled
 from cnncalc.folding import fold
 from cnncalc.formula import Expr, ceil_divide, expr, floor_divide, product, sym, total
+from cnncalc.render import render
 
 BUNDLED = [variant or file.stem for file, variant in bundled.entries()]
 WINDOWED = ("conv", "max_pool", "avg_pool")
@@ -43,7 +44,7 @@ def wrong_formulas(data: dict[str, Any]) -> list[str]:
 
 
 def as_json(summary: cnncalc.Summary) -> dict[str, Any]:
-    return json.loads(cnncalc.render(summary, "json"))
+    return json.loads(render(summary, "json"))
 
 
 @pytest.mark.parametrize("name", BUNDLED)

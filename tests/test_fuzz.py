@@ -20,7 +20,7 @@ import cnncalc
 from cnncalc import bundled
 from cnncalc.errors import CnncalcError, OutputError
 from cnncalc.layers import registry
-from cnncalc.render import FORMATS
+from cnncalc.render import FORMATS, render
 from cnncalc.source import Source, parse
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def check(make: Callable[[], cnncalc.Summary]) -> None:
         summary = make()
         if len(summary.layers) <= 200:
             for name in FORMATS:
-                cnncalc.render(summary, name, formulas=True)
+                render(summary, name, formulas=True)
     except CnncalcError as error:
         lines = str(error).split("\n")
         well_formed = 1 <= len(lines) <= 3 and all(line.isprintable() for line in lines)

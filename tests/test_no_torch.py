@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import cnncalc
+from cnncalc.render import render
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "numpy", "sklearn", "scipy", "pandas", "matplotlib", "PIL"}
@@ -116,4 +117,4 @@ def test_analysis_works_where_torch_cannot_be_imported(monkeypatch: pytest.Monke
 
     assert summary.totals.parameters == 105_506
     for name in FORMATS:
-        assert "conv2" in cnncalc.render(summary, name)
+        assert "conv2" in render(summary, name)

@@ -14,6 +14,7 @@ from support import bundled, cnncalc_output, conv, evaluate, network, summarize
 
 import cnncalc
 from cnncalc import bundled as files
+from cnncalc.render import render
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -80,7 +81,7 @@ READERS = {"markdown": rows_of_markdown, "html": rows_of_html}
 
 
 def rendered(summary: Summary, form: str, **options: Any) -> list[list[str]]:
-    return READERS[form](cnncalc.render(summary, form, **options))
+    return READERS[form](render(summary, form, **options))
 
 
 @pytest.mark.parametrize("form", READERS)
@@ -112,7 +113,7 @@ def test_formats_for_people_show_the_same_cells(name: str) -> None:
 def test_terminal_table_shows_them_too(name: str) -> None:
     summary = bundled(name)
     columns = "name,layer,output,receptive_field"
-    assert rows_of_table(cnncalc.render(summary, columns=columns)) == rendered(
+    assert rows_of_table(render(summary, columns=columns)) == rendered(
         summary, "markdown", columns=columns
     )
 
@@ -120,7 +121,7 @@ def test_terminal_table_shows_them_too(name: str) -> None:
 @pytest.mark.parametrize("form", READERS)
 def test_names_and_sources_are_shown_as_they_are(form: str) -> None:
     summary = summarize([1, 4, 4], "relu", name=TRICKY, source=TRICKY + "\n\x1b[31mred")
-    text = cnncalc.render(summary, form)
+    text = render(summary, form)
     if form == "html":
         table = ET.fromstring(text)
         title = "".join(table.findall("caption")[0].itertext())
@@ -135,13 +136,13 @@ def test_names_and_sources_are_shown_as_they_are(form: str) -> None:
 
 
 def test_markdown_aligns_figures_to_the_right() -> None:
-    lines = cnncalc.render(bundled("lenet"), "markdown").splitlines()
+    lines = render(bundled("lenet"), "markdown").splitlines()
     assert lines[3] == "| --- | --- | --- | ---: | ---: | ---: | --- |"
     assert lines[-4].startswith("- parameters: learnable numbers")
 
 
 def test_html_is_one_table_that_brings_all_it_needs() -> None:
-    text = cnncalc.render(bundled("resnet18"), "html")
+    text = render(bundled("resnet18"), "html")
     table = ET.fromstring(text)
     assert text.isascii()
     assert [part.tag for part in table] == ["caption", "thead", "tbody", "tfoot"]
@@ -157,7 +158,7 @@ def test_html_is_one_table_that_brings_all_it_needs() -> None:
 
 
 def test_html_draws_the_dearest_layer_at_full_length() -> None:
-    text = cnncalc.render(bundled("lenet"), "html", columns="name,share")
+    text = render(bundled("lenet"), "html", columns="name,share")
     bars = [float(bar) for bar in re.findall(r" ([\d.]+)%,transparent", text)]
     assert bars == pytest.approx(
         [100 * 460_800 / 819_200, 100, 6.25, 100 * 2_000 / 819_200], abs=0.1
@@ -170,7 +171,7 @@ def test_every_column_can_be_asked_for_in_every_format() -> None:
     summary = bundled("lenet")
     for column in COLUMNS:
         for form in ("table", "markdown", "csv", "latex", "html"):
-            assert cnncalc.render(summary, form, columns=column.name)
+            assert render(summary, form, columns=column.name)
     assert {*PRESETS} == {"default", "lecture", "weights", "full"}
 
 
@@ -193,7 +194,7 @@ def test_notes_explain_the_columns_that_are_there(form: str) -> None:
     summary = bundled("lenet")
 
     def explained(columns: str) -> tuple[bool, bool, bool]:
-        text = cnncalc.render(summary, form, columns=columns)
+        text = render(summary, form, columns=columns)
         return "biases not counted" in text, "per multiply-add" in text, "not clipped" in text
 
     assert explained("lecture") == (True, False, False)
@@ -204,7 +205,7 @@ def test_notes_explain_the_columns_that_are_there(form: str) -> None:
 
 def test_notes_tell_totals_batch_dtype_and_source() -> None:
     network = cnncalc.load("vgg16")
-    text = cnncalc.render(cnncalc.analyze(network, dtype="float16", batch_size=2))
+    text = render(cnncalc.analyze(network, dtype="float16", batch_size=2))
     assert (
         "\n138.4 M parameters, 30.9 G multiply-adds for a batch of 2;"
         " float16: weights 263.9 MiB, activations " in text
@@ -218,7 +219,7 @@ def test_notes_name_what_is_not_counted_or_not_followed() -> None:
         {"upsample": {"scale_factor": 2, "mode": "linear"}},
         {**conv(1, 1), "frozen": True},
     )
-    text = cnncalc.render(summary, columns="name,flops,receptive_field")
+    text = render(summary, columns="name,flops,receptive_field")
     assert "\nflops of upsample are not counted\n" in text
     assert "\na dash for a receptive field: too many units to follow one by one\n" in text
     assert "\n0 parameters and 2 frozen, " in text

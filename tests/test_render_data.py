@@ -11,6 +11,7 @@ from support import bundled, conv, evaluate, evaluate_shape, summarize
 
 import cnncalc
 from cnncalc import bundled as files
+from cnncalc.render import render
 
 NETWORKS = [variant or file.stem for file, variant in files.entries()]
 
@@ -22,7 +23,7 @@ def rows_of_csv(text: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_csv_is_exact_and_sums_to_its_last_row(name: str) -> None:
     summary = bundled(name)
-    *rows, total = rows_of_csv(cnncalc.render(summary, "csv"))
+    *rows, total = rows_of_csv(render(summary, "csv"))
 
     assert total["name"] == "total"
     assert [row["name"] for row in rows] == [layer.name for layer in summary.layers]
@@ -49,7 +50,7 @@ def _size(layer: cnncalc.LayerSummary) -> int:
 
 
 def test_csv_of_the_lecture_has_figures_beside_formulas() -> None:
-    lines = cnncalc.render(bundled("lenet"), "csv", columns="lecture").splitlines()
+    lines = render(bundled("lenet"), "csv", columns="lecture").splitlines()
     assert lines[0] == (
         "input_shape,layer,output_shape,"
         "parameters,parameters_formula,multiply_adds,multiply_adds_formula"
@@ -62,30 +63,30 @@ def test_csv_of_the_lecture_has_figures_beside_formulas() -> None:
 
 def test_csv_of_chosen_columns() -> None:
     summary = bundled("lenet")
-    text = cnncalc.render(summary, "csv", columns=["name", "products", "share"])
+    text = render(summary, "csv", columns=["name", "products", "share"])
     rows = rows_of_csv(text)
     assert [*rows[0]] == ["name", "multiply_adds", "share"]
     assert sum(float(row["share"]) for row in rows[:-1]) == pytest.approx(1)
-    worked = cnncalc.render(summary, "csv", columns="name,output,parameters", formulas=True)
+    worked = render(summary, "csv", columns="name,output,parameters", formulas=True)
     assert worked.splitlines()[0] == (
         "name,output_shape,output_formula,parameters,parameters_formula"
     )
 
 
 def test_csv_without_sums_has_no_last_row() -> None:
-    rows = rows_of_csv(cnncalc.render(bundled("lenet"), "csv", columns="name,kind"))
+    rows = rows_of_csv(render(bundled("lenet"), "csv", columns="name,kind"))
     assert [row["kind"] for row in rows][-1] == "linear"
 
 
 def test_csv_leaves_unknown_figures_empty() -> None:
     summary = summarize([1, 4, 4], {"upsample": {"scale_factor": 2, "mode": "bilinear"}}, "flatten")
-    first, second, total = rows_of_csv(cnncalc.render(summary, "csv"))
+    first, second, total = rows_of_csv(render(summary, "csv"))
     assert (first["flops"], total["flops"]) == ("", "0")
     assert (second["receptive_field"], second["jump"]) == ("4x4", "")
 
 
 def test_json_is_that_of_the_contract() -> None:
-    text = cnncalc.render(bundled("lenet"), "json")
+    text = render(bundled("lenet"), "json")
     data = json.loads(text)
     first = data["layers"][0]
     output_formula = first["formulas"].pop("output_shape")
@@ -131,13 +132,13 @@ def test_json_is_that_of_the_contract() -> None:
 
 
 def test_json_of_a_network_without_spatial_axes() -> None:
-    data = json.loads(cnncalc.render(summarize([4], {"linear": 2}), "json"))
+    data = json.loads(render(summarize([4], {"linear": 2}), "json"))
     assert data["totals"]["receptive_field"] == {"size": [], "jump": [], "start": []}
 
 
 def test_json_names_what_is_not_counted_and_what_is_shared() -> None:
     data = json.loads(
-        cnncalc.render(
+        render(
             summarize(
                 [4, 8, 8],
                 {**conv(4, 1), "name": "a", "frozen": True},
@@ -158,6 +159,6 @@ def test_json_names_what_is_not_counted_and_what_is_shared() -> None:
 
 def test_json_holds_exact_integers_however_large() -> None:
     summary = summarize([2**20], {"linear": 2**30})
-    data = json.loads(cnncalc.render(summary, "json"))
+    data = json.loads(render(summary, "json"))
     assert data["totals"]["multiply_adds"] == 2**50
     assert data["totals"]["parameters"] == 2**50 + 2**30

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from support import bundled, summarize
 
-import cnncalc
 from cnncalc import bundled as files
 from cnncalc.folding import fold
+from cnncalc.render import render
 from cnncalc.render.latex import ROWS_OF_A_PAGE, escape, maths
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ needs_tex = pytest.mark.skipif(TEX is None, reason="neither pdflatex, tectonic n
 def views(name: str) -> list[str]:
     summary = bundled(name)
     tables = [
-        cnncalc.render(summary, "latex", columns=columns, formulas=formulas)
-        for columns, formulas in VIEWS
+        render(summary, "latex", columns=columns, formulas=formulas) for columns, formulas in VIEWS
     ]
-    return [*tables, cnncalc.render(fold(summary, 1), "latex", columns="lecture")]
+    return [*tables, render(fold(summary, 1), "latex", columns="lecture")]
 
 
 def compile_tables(tables: list[str], folder: Path) -> str:
@@ -79,7 +78,7 @@ def test_tables_shrink_to_the_width_of_a_slide(tmp_path: Path) -> None:
 @needs_tex
 def test_names_and_sources_with_every_special_character_compile(tmp_path: Path) -> None:
     summary = summarize([1, 4, 4], "relu", name=TRICKY, source=TRICKY)
-    compile_tables([cnncalc.render(summary, "latex"), escape(TRICKY)] * 40, tmp_path)
+    compile_tables([render(summary, "latex"), escape(TRICKY)] * 40, tmp_path)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -100,7 +99,7 @@ def test_rows_cells_and_braces_match(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_long_networks_get_a_table_over_pages(name: str) -> None:
     summary = bundled(name)
-    text = cnncalc.render(summary, "latex")
+    text = render(summary, "latex")
     is_long = len(summary.layers) > ROWS_OF_A_PAGE
     assert (r"\begin{longtable}" in text) == (r"\endhead" in text) == is_long
     assert (r"\begin{tabular}" in text) == (r"\resizebox" in text) != is_long
@@ -109,10 +108,10 @@ def test_long_networks_get_a_table_over_pages(name: str) -> None:
 
 def test_long_table_keeps_the_columns_that_fit_and_all_that_are_asked_for() -> None:
     summary = bundled("googlenet")
-    default = cnncalc.render(summary, "latex")
+    default = render(summary, "latex")
     assert r"name & output & parameters & multiply-adds & receptive field \\" in default
     assert r"\linewidth}" not in default
-    lecture = cnncalc.render(summary, "latex", columns="lecture")
+    lecture = render(summary, "latex", columns="lecture")
     assert r"input / layer & output & \# parameters & \# products \\" in lecture
     shares = [float(share) for share in re.findall(r"p\{([\d.]+)\\linewidth\}", lecture)]
     assert len(shares) == 3
@@ -120,7 +119,7 @@ def test_long_table_keeps_the_columns_that_fit_and_all_that_are_asked_for() -> N
 
 
 def test_lecture_row() -> None:
-    lines = cnncalc.render(bundled("lenet"), "latex", columns="lecture").splitlines()
+    lines = render(bundled("lenet"), "latex", columns="lecture").splitlines()
     assert (
         r"32$\times$8$\times$8 $\cdot$ nn.Conv2d(\allowbreak{}32, 64, kernel\_size=5)"
         r" & 64$\times$4$\times$4 & $64 \cdot (5^{2} \cdot 32 + 1) = 51{,}264$"
@@ -130,7 +129,7 @@ def test_lecture_row() -> None:
 
 
 def test_conventions_are_printed_below() -> None:
-    text = cnncalc.render(bundled("lenet"), "latex")
+    text = render(bundled("lenet"), "latex")
     printed = [line for line in text.splitlines() if not line.startswith("%")]
     below = "\n".join(printed).partition(r"\end{tabular}")[2]
     assert "biases not counted" in below

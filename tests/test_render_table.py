@@ -11,6 +11,7 @@ from support import bundled, network, summarize
 import cnncalc
 from cnncalc import bundled as files
 from cnncalc.folding import fold
+from cnncalc.render import render
 
 NETWORKS = [variant or file.stem for file, variant in files.entries()]
 WIDTHS = (60, 80, 100, 120, 200)
@@ -42,7 +43,7 @@ def titles(text: str) -> str:
 
 
 def test_lenet_at_80_columns() -> None:
-    assert cnncalc.render(bundled("lenet"), width=80).startswith(LENET_AT_80)
+    assert render(bundled("lenet"), width=80).startswith(LENET_AT_80)
 
 
 @pytest.mark.parametrize("name", ["lenet", "lenet5_1998", "googlenet", "resnet50", "mlp3"])
@@ -50,7 +51,7 @@ def test_the_table_fits_and_no_figure_is_cut(name: str) -> None:
     for shown in (bundled(name), fold(bundled(name), 1), fold(bundled(name), 2)):
         totals = shown.totals
         for width in WIDTHS[1:]:
-            text = cnncalc.render(shown, width=width)
+            text = render(shown, width=width)
             assert max(map(cell_len, text.splitlines())) <= width
             assert f"{totals.parameters:,}" in text
             assert f"{totals.multiply_adds:,}" in text
@@ -58,7 +59,7 @@ def test_the_table_fits_and_no_figure_is_cut(name: str) -> None:
 
 def test_figures_stay_whole_where_nothing_fits() -> None:
     summary = bundled("resnet50")
-    text = cnncalc.render(summary, columns="full", width=60)
+    text = render(summary, columns="full", width=60)
     for row in summary.layers:
         assert f"{row.flops:,}" in text
     assert "…" not in text
@@ -67,14 +68,14 @@ def test_figures_stay_whole_where_nothing_fits() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_wide_terminal_gets_what_a_file_gets(name: str) -> None:
     summary = bundled(name)
-    assert cnncalc.render(summary, width=1000) == cnncalc.render(summary)
+    assert render(summary, width=1000) == render(summary)
 
 
 def test_narrow_terminals_do_without_columns_in_order() -> None:
     summary = bundled("lenet")
 
     def left_out(width: int) -> list[str]:
-        shown = titles(cnncalc.render(summary, width=width))
+        shown = titles(render(summary, width=width))
         return [title for title in EVERYTHING if title not in shown]
 
     assert left_out(120) == []
@@ -86,13 +87,13 @@ def test_narrow_terminals_do_without_columns_in_order() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_columns_that_are_asked_for_are_never_left_out(width: int) -> None:
-    text = cnncalc.render(bundled("lenet"), columns="lecture,flops,start", width=width)
+    text = render(bundled("lenet"), columns="lecture,flops,start", width=width)
     for title in ("input", "output", "parameters", "products", "flops", "start"):
         assert title in text
 
 
 def test_long_cells_are_wrapped_in_their_column() -> None:
-    text = cnncalc.render(bundled("lenet"), columns="lecture", width=80)
+    text = render(bundled("lenet"), columns="lecture", width=80)
     assert max(map(len, text.splitlines())) <= 80
     flat = " ".join(text.split())
     assert "32·24²·5²·1 = 460,800" in flat
@@ -101,12 +102,12 @@ def test_long_cells_are_wrapped_in_their_column() -> None:
 
 def test_notes_speak_of_the_columns_that_are_left() -> None:
     summary = bundled("resnet50")
-    assert "not clipped" in cnncalc.render(summary, width=120)
-    assert "not clipped" not in cnncalc.render(summary, width=60)
+    assert "not clipped" in render(summary, width=120)
+    assert "not clipped" not in render(summary, width=60)
 
 
 def test_bars_are_measured_by_the_dearest_layer() -> None:
-    text = cnncalc.render(bundled("lenet"), columns="name,share")
+    text = render(bundled("lenet"), columns="name,share")
     assert "conv2       61.4% ████████\n" in text
     assert "conv1       34.6% ████▌\n" in text
     assert "relu1\n" in text
@@ -116,16 +117,16 @@ def test_bars_are_measured_by_the_dearest_layer() -> None:
 def test_style_adds_nothing_but_codes() -> None:
     summary = bundled("googlenet")
     for width in (60, 120, None):
-        styled = cnncalc.render(summary, width=width, color=True)
+        styled = render(summary, width=width, color=True)
         plain = re.sub(r"\x1b\[[\d;]*m", "", styled)
         lines = [line.rstrip() for line in plain.splitlines()]
-        assert lines == cnncalc.render(summary, width=width).splitlines()
+        assert lines == render(summary, width=width).splitlines()
         assert "\x1b[1m" in styled
 
 
 def test_wide_characters_take_two_places() -> None:
     spec = network([1, 4, 4], "卷积", "tanh", blocks={"卷积": {"layers": ["relu"]}})
-    text = cnncalc.render(cnncalc.analyze(spec), columns="name,kind")
+    text = render(cnncalc.analyze(spec), columns="name,kind")
     rows = [line for line in text.splitlines() if line.endswith(("relu", "tanh"))]
     assert [cell_len(row[: -len("relu")]) for row in rows] == [len("卷积1.relu1") + 4] * 2
 
@@ -135,6 +136,6 @@ def test_twenty_thousand_rows_take_no_minute() -> None:
 
     summary = summarize([8], {"repeat": 10_000, "layers": [{"linear": 8}, "relu"]})
     begin = perf_counter()
-    text = cnncalc.render(summary, width=80)
+    text = render(summary, width=80)
     assert text.count("\n") > 20_000
     assert perf_counter() - begin < 60

@@ -5,10 +5,8 @@ A format is imported when it is first asked for.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnncalc.errors import UsageError, did_you_mean
 
@@ -51,13 +49,3 @@ def render(
     else:
         text = module.render(summary, columns, formulas=formulas)
     return text
-
-
-class _CallablePackage(ModuleType):
-    """Importing this package binds `cnncalc.render` to it: it must serve as the function too."""
-
-    def __call__(self, *args: Any, **options: Any) -> str:
-        return render(*args, **options)
-
-
-sys.modules[__name__].__class__ = _CallablePackage
