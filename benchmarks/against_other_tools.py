@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from measure import interleaved, table
+from measure import compile_package, interleaved, table
 
 LENET = """
 import torch.nn as nn
@@ -54,6 +54,7 @@ def script(model: str, tool: str) -> str:
 
 
 def main() -> None:
+    compile_package()
     python = sys.executable
     for title, name, model in (("LeNet", "lenet", LENET), ("ResNet-152", "resnet152", RESNET)):
         commands = {tool: [python, "-c", script(model, code)] for tool, code in TOOLS.items()}

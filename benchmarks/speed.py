@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import interleaved, table
+from measure import compile_package, interleaved, table
 
 import cnncalc
 
@@ -59,6 +59,7 @@ def in_process(runs: int = 30) -> float:
 
 
 def main() -> None:
+    compile_package()
     python = sys.executable
     cnncalc.analyze(cnncalc.load("resnet152"))
     with tempfile.TemporaryDirectory() as folder:
