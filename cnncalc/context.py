@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnncalc.bounds import MAX_NODES
 from cnncalc.errors import ExpressionError, FieldError, LimitError, SpecError, shorten
 from cnncalc.expressions import evaluate, is_expression, worked_out
-from cnncalc.graph import MAX_NODES
 from cnncalc.source import place_of
 from cnncalc.spec import FLOW_NAMES
 from cnncalc.validation import advice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cnncalc.bounds import MAX_NODES
 from cnncalc.context import Budget, Context
 from cnncalc.errors import (
     ExpressionError,
@@ -15,7 +16,7 @@ from cnncalc.errors import (
     shorten,
 )
 from cnncalc.expressions import is_expression, names_in
-from cnncalc.graph import MAX_NODES, Graph
+from cnncalc.graph import Graph
 from cnncalc.items import GROUP, JOINS, RESIDUAL, Item, branches_of, parse_item, unknown_kind
 from cnncalc.layers import find
 from cnncalc.scopes import INPUT, Scope, check_name

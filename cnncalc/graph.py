@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnncalc.bounds import MAX_NODES, check_bounds
 from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
 from cnncalc.layers.base import Layer, Shape
 from cnncalc.layers.merge import Merge
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cnncalc.items import Item
-
-MAX_NODES = 25_000
-MAX_AXIS = 2**31
-MAX_ELEMENTS = 2**53
-
-
-def check_bounds(what: str, sizes: Sequence[int]) -> None:
-    """Raises `LimitError` for a tensor that no machine holds."""
-    if max(sizes, default=0) >= MAX_AXIS or prod(sizes) >= MAX_ELEMENTS:
-        written = "×".join(
-            text if len(text) <= 24 else f"{text[0]}.{text[1:3]}e{len(text) - 1}"
-            for text in map(str, sizes)
-        )
-        raise LimitError(
-            f"{what} of {written} is too large",
-            hint="an axis is below 2³¹ and a tensor below 2⁵³ numbers",
-        )
 
 
 class Node(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PrivateAttr
 
+from cnncalc.bounds import check_bounds
 from cnncalc.errors import (
     ExpressionError,
     FieldError,
@@ -16,7 +17,6 @@ from cnncalc.errors import (
     shorten,
 )
 from cnncalc.expressions import CONSTANTS, FUNCTIONS, evaluate, is_expression, worked_out
-from cnncalc.graph import check_bounds
 from cnncalc.layers import find
 from cnncalc.scopes import MAX_NAME
 from cnncalc.source import place_of, plain
