@@ -22,7 +22,7 @@ from cnncalc.scopes import INPUT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cnncalc.graph import Graph, Node
+    from cnncalc.graph import Graph, Node, ScopeOutput
     from cnncalc.layers.base import Shape
 
 DTYPE_BYTES = {
@@ -132,7 +132,7 @@ class Summary:
     layers: tuple[LayerSummary, ...]
     dtype: str = "float32"
     batch_size: int = 1
-    scopes: dict[str, str] = dataclasses.field(default_factory=dict)
+    scopes: dict[str, ScopeOutput] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def totals(self) -> Totals:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnncalc.errors import did_you_mean
 from cnncalc.source import parse, read
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def find(name: str) -> tuple[Path, str | None] | None:
 def names() -> list[str]:
     """Every name that `find` knows: files and variants."""
     return [name for file in files() for name in (file.stem, *_variants(file))]
+
+
+def suggestion(name: str) -> str:
+    """What to do about a name that `find` does not know."""
+    hint = did_you_mean(name.removesuffix(".yaml"), names())
+    return hint if hint.startswith("did") else "cnncalc list shows the bundled networks"
 
 
 def entries() -> Iterator[tuple[Path, str | None]]:

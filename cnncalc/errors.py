@@ -31,6 +31,10 @@ LONGEST_NAME = 64
 MOST_NAMES = 5000
 
 
+Mark = tuple[int, int]
+"""Line and column, from 0."""
+
+
 class Place(NamedTuple):
     """Where something stands in a file; line and column count from 1."""
 

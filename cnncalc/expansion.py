@@ -16,7 +16,7 @@ from cnncalc.errors import (
     shorten,
 )
 from cnncalc.expressions import is_expression, names_in
-from cnncalc.graph import Graph
+from cnncalc.graph import Graph, ScopeOutput
 from cnncalc.items import GROUP, JOINS, RESIDUAL, Item, branches_of, parse_item, unknown_kind
 from cnncalc.layers import find
 from cnncalc.scopes import INPUT, Scope, check_name
@@ -211,7 +211,6 @@ class _Expansion:
         self, item: Item, kind: str, name: str, sources: tuple[int, ...], context: Context
     ) -> int:
         scope = context.scope.open(kind, name)
-        self.graph.scopes[scope.path] = kind
         branches = branches_of(item, kind)
         if (len(sources) != 1) if branches else (len(sources) < 2):
             raise FieldError(
@@ -223,8 +222,8 @@ class _Expansion:
         for branch_name, items in branches:
             self.count(item)
             branch = scope.open("branch", branch_name)
-            self.graph.scopes[branch.path] = "branch"
             outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
+            self.graph.scopes[branch.path] = ScopeOutput("branch", branch.output)
         cls = find("add" if kind == RESIDUAL else kind)
         assert cls is not None
         layer = self.layers.get((cls.kind, "{}")) or self.layers.setdefault((cls.kind, "{}"), cls())
@@ -234,6 +233,7 @@ class _Expansion:
             if kind == RESIDUAL:
                 error.hint = "its shortcut must bring the body's channels and sizes"
             raise
+        self.graph.scopes[scope.path] = ScopeOutput(kind, scope.output)
         return scope.output
 
     def expand_scope(
@@ -262,8 +262,9 @@ class _Expansion:
             parameters = self.arguments(item, kind, block, source, context)
             context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
         scope = context.scope.open(kind, name)
-        self.graph.scopes[scope.path] = kind
-        return self.expand(items, source, context._replace(scope=scope))
+        output = self.expand(items, source, context._replace(scope=scope))
+        self.graph.scopes[scope.path] = ScopeOutput(kind, output)
+        return output
 
     def arguments(
         self, item: Item, kind: str, block: Block, source: int, context: Context
@@ -328,6 +329,13 @@ class _Expansion:
         if not isinstance(name, str):
             raise FieldError(
                 f"must be a name; received {shorten(name)}", place=place, path="shares"
+            )
+        if "frozen" in item.options:
+            raise FieldError(
+                "stands beside shares, whose weights are another node's",
+                place=item.option_place("frozen"),
+                path="frozen",
+                hint=f"freeze {name} itself",
             )
         index = self._referring(item, "shares", lambda: context.scope.find(name))
         if index == INPUT:

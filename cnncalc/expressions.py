@@ -223,7 +223,10 @@ def _compile_binary(
             _check_repetition(a, b)
         elif function is operator.mod and isinstance(a, str):
             raise TypeError("% formats no text here")
-        return _bounded(function(a, b))
+        try:
+            return _bounded(function(a, b))
+        except TypeError:
+            raise TypeError(f"{shorten(a)} and {shorten(b)} cannot be combined so") from None
 
     return run
 
@@ -247,7 +250,11 @@ def _compile_compare(ops: list[Callable[[Any, Any], Any]], parts: list[Evaluator
         left = first(names)
         for op, part in zip(ops, rest, strict=True):
             right = part(names)
-            if not op(left, right):
+            try:
+                holds = op(left, right)
+            except TypeError:
+                raise TypeError(f"{shorten(left)} and {shorten(right)} do not compare") from None
+            if not holds:
                 return False
             left = right
         return True

@@ -31,14 +31,14 @@ def fold(summary: Summary, depth: int) -> Summary:
 
     rows = []
     for scope, group in groupby(summary.layers, key=lambda row: scope_of(row.name)):
-        row = _folded(scope, [*group], summary.scopes.get(scope, "group"))
+        row = _folded(scope, [*group], summary)
         rows.append(replace(row, inputs=tuple(map(scope_of, row.inputs))))
     folded = replace(summary, layers=tuple(rows))
     vars(folded)["totals"] = summary.totals  # a folded row may hide what is not counted
     return folded
 
 
-def _folded(scope: str, rows: list[LayerSummary], kind: str) -> LayerSummary:
+def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSummary:
     """One row for all; inputs and shapes are those that come from outside."""
     if len(rows) == 1 and rows[0].name == scope:
         return rows[0]
@@ -49,17 +49,21 @@ def _folded(scope: str, rows: list[LayerSummary], kind: str) -> LayerSummary:
         for name, shape in zip(row.inputs, row.input_shapes, strict=True)
         if name not in inside
     }
-    last = rows[-1]
+    kind, output = summary.scopes[scope]
     flops = [row.flops for row in rows if row.flops is not None]
     all_counted = len(flops) == len(rows)
     return replace(
-        last,
+        summary.layers[output],
         name=scope,
         kind=kind,
         layer=f"{kind} of {len(rows)} layer{'s' if len(rows) > 1 else ''}",
         inputs=tuple(entries),
         input_shapes=tuple(entries.values()),
-        weights={},
+        weights={
+            f"{row.name.removeprefix(scope).removeprefix('.')}.{name}": shape
+            for row in rows
+            for name, shape in row.weights.items()
+        },
         parameters=sum(row.parameters for row in rows),
         frozen_parameters=sum(row.frozen_parameters for row in rows),
         buffers=sum(row.buffers for row in rows),
@@ -68,7 +72,7 @@ def _folded(scope: str, rows: list[LayerSummary], kind: str) -> LayerSummary:
         weight_bytes=sum(row.weight_bytes for row in rows),
         activation_bytes=sum(row.activation_bytes for row in rows),
         formulas=Formulas(
-            tuple(expr(size) for size in last.output_shape),
+            tuple(expr(size) for size in summary.layers[output].output_shape),
             _sum(row.parameters for row in rows),
             _sum(row.multiply_adds for row in rows),
             _sum(flops) if all_counted else None,

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from cnncalc.items import Item
 
 
+class ScopeOutput(NamedTuple):
+    """What a scope is, and the node whose output is its own."""
+
+    kind: str
+    """The name of a block, or group, residual, concat, branch …"""
+    number: int
+
+
 class Node(NamedTuple):
     """One layer at its place in the network. Shapes are `(C, *sizes)` or `(N,)`, of one sample."""
 
@@ -45,8 +53,8 @@ class Graph:
     input_shape: Shape
     nodes: list[Node] = field(default_factory=list)
     output: int = INPUT
-    scopes: dict[str, str] = field(default_factory=dict)
-    """What each scope is: the name of a block, or group, residual, concat, branch …"""
+    scopes: dict[str, ScopeOutput] = field(default_factory=dict)
+    """Every block call, group, join and branch by its path."""
     _shapes: dict[tuple[int, tuple[Shape, ...]], Shape] = field(default_factory=dict)
     _layers: dict[int, Layer] = field(default_factory=dict)
 

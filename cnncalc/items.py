@@ -143,7 +143,7 @@ def unknown_kind(kind: object, place: Place | None, architecture: Architecture) 
     return FieldError(
         f"unknown layer {shorten(kind)}",
         place=place,
-        hint=hint or "docs/layers.md and cnncalc schema list every kind",
+        hint=hint or "cnncalc schema lists every kind",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncalc import bundled
 from cnncalc.analysis import Summary, analyze_graph
-from cnncalc.errors import SpecError, UsageError, did_you_mean, shorten
+from cnncalc.errors import SpecError, UsageError, shorten
 from cnncalc.expansion import build_graph
 from cnncalc.source import Source, parse, read
 from cnncalc.spec import Architecture
@@ -84,8 +84,6 @@ def _find(spec: str) -> tuple[Source, str | None]:
         return Source(file.name, source.text), variant
     if os.path.exists(spec) or os.sep in spec:
         return read(spec), None  # a pipe, or an error that says what it is
-    hint = did_you_mean(spec.removesuffix(".yaml"), bundled.names())
     raise UsageError(
-        f"{spec}: there is no such file or bundled network;"
-        f" {hint if hint.startswith('did') else 'cnncalc list shows the bundled ones'}"
+        f"{spec}: there is no such file or bundled network; {bundled.suggestion(spec)}"
     )

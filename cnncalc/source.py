@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from cnncalc.errors import FieldError, LimitError, Place, SyntaxSpecError, UsageError, shorten
+from cnncalc.errors import FieldError, LimitError, Mark, Place, SyntaxSpecError, UsageError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,6 @@ MAX_VALUES = 400_000
 MAX_DIGITS = 60
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-Mark = tuple[int, int]
-"""Line and column, from 0."""
 
 
 class Mapping(dict[str, Any]):
@@ -121,7 +118,8 @@ def parse(source: Source) -> Any:
     except yaml.YAMLError as error:
         from cnncalc.syntax import explained
 
-        raise explained(source, error) from None
+        message, mark, hint = explained(source.text, error)
+        raise SyntaxSpecError(message, place=source.place(mark), hint=hint) from None
     except UnicodeEncodeError:  # half a character, from a command line that is not UTF-8
         raise SyntaxSpecError("is not UTF-8 text", place=Place(source.name, 1, 1)) from None
 

@@ -169,10 +169,10 @@ class Architecture(BaseModel):
                 raise error.at(place, path) from None
             if value is None:
                 raise FieldError(
-                    "needs a value",
+                    "has no value",
                     place=place,
                     path=path,
-                    hint=f"there is no default: --set {key}=…, or a variant",
+                    hint=f"give it one: --set {key}=…, or a variant",
                 )
             values[key] = value
         return values

@@ -5,31 +5,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cnncalc.errors import Place, SyntaxSpecError
+from cnncalc.errors import Mark
 from cnncalc.expressions import QUOTE_HINT
 
 if TYPE_CHECKING:
     import yaml
 
-    from cnncalc.source import Mark, Source
 
 _CLOSING = {"{": "}", "[": "]"}
 _NO_SPACE = re.compile(r"^[\s-]*[\w.]+(?=:[^\s:])")
 """A line that begins with a key whose colon has no space after it."""
 
 
-def explained(source: Source, error: yaml.YAMLError) -> SyntaxSpecError:
-    """The error of a spec for what PyYAML says, by libyaml or by itself."""
+def explained(text: str, error: yaml.YAMLError) -> tuple[str, Mark, str]:
+    """Message, place and hint for what PyYAML says of a text, by libyaml or by itself."""
     reason = getattr(error, "reason", None)
     if reason is not None:  # the reader's: a character, before there are lines
-        return SyntaxSpecError(f"is not YAML: {reason}", place=Place(source.name, 1, 1))
+        return f"is not YAML: {reason}", (0, 0), ""
     problem = getattr(error, "problem", None) or str(error)
     doing = getattr(error, "context", None) or ""
     mark = _position(getattr(error, "problem_mark", None))
     context = _position(getattr(error, "context_mark", None))
-    lines = source.text.splitlines()
-    message, place, hint = _explain(problem, doing, lines, mark or context or (0, 0), context)
-    return SyntaxSpecError(message, place=source.place(place), hint=hint)
+    return _explain(problem, doing, text.splitlines(), mark or context or (0, 0), context)
 
 
 def _explain(
@@ -74,7 +71,13 @@ def _stray_colon(lines: list[str], mark: Mark) -> tuple[str, Mark, str]:
         if match := _NO_SPACE.match(text):
             return "a colon needs a space after it", (number, match.end()), "write `key: value`"
     if re.search(r":\s", before):
-        return 'a second ": " in one value', mark, "put text that holds a colon in quotes"
+        item = re.match(r"\s*- (\w+): (\w+)", before)
+        hint = (
+            f"write {item[1]}: {{{item[2]}: …}}"
+            if item
+            else "put text that holds a colon in quotes"
+        )
+        return 'a second ": " in one value', mark, hint
     column = len(lines[above]) - len(lines[above].lstrip())
     return "is not `key: value`", (above, column), "a key is followed by a colon and a space"
 

@@ -81,7 +81,10 @@ def unknown_key(
 def missing_space(word: str) -> str:
     """Advice on a word such as `kernel_size:3`, in which YAML sees no key."""
     match = re.match(r"(\w+):(\S+)", word[:100])
-    return f"a colon needs a space after it: {match[1]}: {match[2]}" if match else ""
+    if match:
+        return f"a colon needs a space after it: {match[1]}: {match[2]}"
+    match = re.match(r"(\w+) ?[{\[]", word[:100])
+    return f"a colon is missing after {match[1]}" if match else ""
 
 
 def expected(schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = None) -> str:

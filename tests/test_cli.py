@@ -119,7 +119,7 @@ def test_depth_keeps_the_totals() -> None:
         (["summarize", "resnet", "--set", "clases=3"], "did you mean classes?"),
         (["summarize", "lenett"], "did you mean lenet"),
         (["show", "lenett"], "did you mean lenet"),
-        (["show", "nothing_like_it"], "cnncalc list shows them"),
+        (["show", "nothing_like_it"], "cnncalc list shows the bundled networks"),
     ],
 )
 def test_bad_usage_is_one_message_and_status_2(arguments: list[str], message: str) -> None:

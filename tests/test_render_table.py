@@ -95,9 +95,8 @@ def test_columns_that_are_asked_for_are_never_left_out(width: int) -> None:
 def test_long_cells_are_wrapped_in_their_column() -> None:
     text = render(bundled("lenet"), columns="lecture", width=80)
     assert max(map(len, text.splitlines())) <= 80
-    flat = " ".join(text.split())
-    assert "32·24²·5²·1 = 460,800" in flat
-    assert "105,506" in flat
+    whole = render(bundled("lenet"), columns="lecture")
+    assert {*whole.split()} - {*text.split()} <= {line for line in whole.split() if "─" in line}
 
 
 def test_notes_speak_of_the_columns_that_are_left() -> None:

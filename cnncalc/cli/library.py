@@ -9,7 +9,7 @@ import typer
 
 from cnncalc.cli.options import complete_name
 from cnncalc.cli.output import terminal_width, write
-from cnncalc.errors import UsageError, did_you_mean
+from cnncalc.errors import UsageError
 
 
 def list_networks() -> None:
@@ -45,9 +45,5 @@ def show(
 
     known = bundled.find(name)
     if known is None:
-        hint = did_you_mean(name, bundled.names())
-        raise UsageError(
-            f"there is no bundled network {name!r};"
-            f" {hint if hint.startswith('did') else 'cnncalc list shows them'}"
-        )
+        raise UsageError(f"there is no bundled network {name!r}; {bundled.suggestion(name)}")
     write(known[0].read_text(encoding="utf-8"))

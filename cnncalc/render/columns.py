@@ -161,7 +161,7 @@ COLUMNS = (
         formula_of="output_shape",
     ),
     Column(
-        "weights",
+        "weight_shapes",
         "weight size",
         lambda row, _: _weights(row) or "–",
         lambda row, _: " ".join(map(_plain, row.weights.values())),
@@ -188,8 +188,8 @@ COLUMNS = (
     ),
     _axes("jump", "jump", "jump"),
     _axes("start", "start", "start"),
-    _number("weight_bytes", "weights", write=scale_bytes),
-    _number("activation_bytes", "activations", write=scale_bytes),
+    _number("weight_bytes", "weight bytes", write=scale_bytes),
+    _number("activation_bytes", "activation bytes", write=scale_bytes),
 )
 
 _BY_NAME = {column.name: column for column in COLUMNS}
@@ -207,11 +207,11 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "receptive_field",
     ),
     "lecture": ("input_layer", "output_shape", "parameters_formula", "multiply_adds_formula"),
-    "weights": ("layer", "output_shape", "weights"),
+    "weights": ("layer", "output_shape", "weight_shapes"),
     "full": tuple(
         column.name
         for column in COLUMNS
-        if not column.formula_of and column.name not in ("input_layer", "weights", "inputs")
+        if not column.formula_of and column.name not in ("input_layer", "weight_shapes", "inputs")
     ),
 }
 

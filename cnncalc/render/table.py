@@ -26,8 +26,8 @@ SHARE = "share"
 PERCENT = 6
 """Characters of a share: `100.0%`."""
 GAP = 2
-NARROWEST = 20
-"""Width to which a column of text may be wrapped."""
+LONGEST_WORD = 28
+"""A column of text is not made narrower than its longest word, up to this."""
 UNBOUNDED = 1_000_000
 """A width in which nothing is wrapped: that of a file or a pipe."""
 
@@ -88,7 +88,8 @@ def printed(
         legacy_windows=False,
     )
     for part in parts:
-        console.width = max(width or UNBOUNDED, _least_width(part))
+        fixed = [column.width for column in part.columns] if isinstance(part, Table) else []
+        console.width = max(width or UNBOUNDED, sum((each or 0) + GAP for each in fixed))
         console.print(part)
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
@@ -108,21 +109,15 @@ def _table(cells: Cells, width: int | None) -> Table:
             shown.footer_style = "bold"
             shown.footer = f"{total:>{PERCENT}}" if column.name == SHARE else total
     rows = _with_bars(cells)
-    for shown, natural in zip(table.columns, _natural_widths(cells), strict=True):
-        shown.min_width = natural if shown.no_wrap else min(natural, NARROWEST)
     if width is None or _natural_width(cells) <= width:
         # Where no cell is wrapped a column is one cell of many lines: rich is four times as fast.
         rows = [["\n".join(column) for column in zip(*rows, strict=True)]]
+    else:
+        for shown, fitted in zip(table.columns, _fitted(cells, width), strict=True):
+            shown.width = fitted
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def _least_width(part: RenderableType) -> int:
-    """The width below which a table would cut figures; the terminal wraps such a table."""
-    if not isinstance(part, Table):
-        return 0
-    return sum((column.min_width or 0) + GAP for column in part.columns) - GAP
 
 
 def _with_bars(cells: Cells) -> list[list[str]]:
@@ -137,14 +132,28 @@ def _with_bars(cells: Cells) -> list[list[str]]:
     ]
 
 
-def _natural_widths(cells: Cells) -> list[int]:
-    """The width of each column in which nothing is wrapped."""
+def _texts(cells: Cells) -> Iterable[tuple[str, ...]]:
+    """All that stands in each column, its title and total included."""
     titles = [column.title for column in cells.columns]
-    columns = zip(titles, *_with_bars(cells), cells.total or titles, strict=True)
-    return [max(map(cell_len, column)) for column in columns]
+    return zip(titles, *_with_bars(cells), cells.total or titles, strict=True)
+
+
+def _fitted(cells: Cells, width: int) -> list[int]:
+    """The widths of the columns: the widest of text give way first, no number and no word does."""
+    widths, least = [], []
+    for column, texts in zip(cells.columns, _texts(cells), strict=True):
+        longest = max(cell_len(word) for text in texts for word in text.split() or [""])
+        widths.append(max(map(cell_len, texts)))
+        least.append(longest if column.numeric else min(longest, LONGEST_WORD))
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        room = [(size, at) for at, size in enumerate(widths) if size > least[at]]
+        if not room:
+            break
+        widths[max(room)[1]] -= 1
+    return widths
 
 
 def _natural_width(cells: Cells) -> int:
     """The width in which nothing is wrapped."""
-    widths = _natural_widths(cells)
+    widths = [max(map(cell_len, texts)) for texts in _texts(cells)]
     return sum(widths) + GAP * (len(widths) - 1)
