@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from measure import compile_package, interleaved, table
+from measure import Row, compile_package, interleaved, report, table
 
 LENET = """
 import torch.nn as nn
@@ -56,31 +56,32 @@ def script(model: str, tool: str) -> str:
 def main() -> None:
     compile_package()
     python = sys.executable
+    rows = []
     for title, name, model in (("LeNet", "lenet", LENET), ("ResNet-152", "resnet152", RESNET)):
         commands = {tool: [python, "-c", script(model, code)] for tool, code in TOOLS.items()}
         commands["cnncalc"] = [python, "-m", "cnncalc", "summarize", name]
-        commands["cnncalc, in process"] = [python, "-c", CNNCALC, name]
+        commands["in process"] = [python, "-c", CNNCALC, name]
         results = interleaved(commands, runs=3)
         own = results["cnncalc"]
-        own_analysis = _analysis(results["cnncalc, in process"].output)
-        rows = [["tool", "cold s", "ratio", "MB", "ratio", "analysis s", "ratio"]]
-        for tool in TOOLS:
+        analysis = {tool: _analysis(results[tool].output) for tool in (*TOOLS, "in process")}
+        lines = [["tool", "cold s", "MB", "analysis s"]]
+        for tool in (*TOOLS, "cnncalc"):
             result = results[tool]
-            analysis = _analysis(result.output)
-            rows.append(
-                [
-                    tool,
-                    f"{result.seconds:.2f}",
-                    f"{result.seconds / own.seconds:.1f}",
-                    f"{result.megabytes:.0f}",
-                    f"{result.megabytes / own.megabytes:.1f}",
-                    f"{analysis:.3f}",
-                    f"{analysis / own_analysis:.1f}",
-                ]
-            )
-        seconds, megabytes = f"{own.seconds:.2f}", f"{own.megabytes:.0f}"
-        rows.append(["cnncalc", seconds, "1.0", megabytes, "1.0", f"{own_analysis:.4f}", "1.0"])
-        print(f"{title}\n{table(rows)}\n")
+            alone = analysis["in process" if tool == "cnncalc" else tool]
+            cells = [f"{result.seconds:.2f}", f"{result.megabytes:.0f}", f"{alone:.4f}"]
+            lines.append([tool, *cells])
+        print(f"{title}\n{table(lines)}\n", flush=True)
+        fastest = min(results[tool].seconds for tool in TOOLS)
+        smallest = min(results[tool].megabytes for tool in TOOLS)
+        ratio = min(analysis[tool] for tool in TOOLS) / analysis["in process"]
+        bounded = 5 if name == "resnet152" else None
+        rows += [
+            Row(f"{title}: cold, times as fast", fastest / own.seconds, at_least=4),
+            Row(f"{title}: memory, times as small", smallest / own.megabytes, at_least=10),
+            Row(f"{title}: analysis, times as fast", ratio, at_least=bounded),
+        ]
+    print("cnncalc against the best of the others in each")
+    report(rows)
 
 
 def _analysis(output: str) -> float:

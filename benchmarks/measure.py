@@ -46,6 +46,38 @@ def interleaved(commands: dict[str, list[str]], runs: int = 5) -> dict[str, Resu
     }
 
 
+@dataclass(frozen=True)
+class Row:
+    """A figure and the bound that it is held to, if there is one."""
+
+    name: str
+    figure: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        low = self.at_least is None or self.figure >= self.at_least
+        return low and (self.at_most is None or self.figure <= self.at_most)
+
+    @property
+    def bound(self) -> str:
+        if self.at_most is not None:
+            return f"at most {self.at_most:.3g}"
+        return "" if self.at_least is None else f"at least {self.at_least:.3g}"
+
+
+def report(rows: list[Row]) -> None:
+    """Prints figures, bounds and verdicts; exits 1 if one does not hold."""
+    lines = [["what", "figure", "bound", ""]]
+    for row in rows:
+        verdict = "" if not row.bound else "holds" if row.holds else "MISSED"
+        lines.append([row.name, f"{row.figure:.3g}", row.bound, verdict])
+    print(table(lines), flush=True)
+    if not all(row.holds for row in rows):
+        sys.exit(1)
+
+
 def _run(command: list[str]) -> tuple[float, float, str]:
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -1,10 +1,10 @@
-"""How fast cnncalc starts and analyses: ratios to bounds that the machine itself sets.
+"""How fast cnncalc starts and analyses, against bounds that the machine itself sets.
 
     python benchmarks/speed.py
 
 Cold start: `cnncalc summarize lenet.yaml` against a script that only imports what any such tool
 imports and defines one model. In process: load, graph and analysis of ResNet-152, and of chains
-of written-out layers, whose time must grow with their length and no faster.
+of written-out layers, whose time must grow with their length and no faster. Exits 1 on a miss.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import compile_package, interleaved, table
+from measure import Row, compile_package, interleaved, report
 
 import cnncalc
 
@@ -26,17 +26,19 @@ class Model(BaseModel):
     out_channels: int
     bias: bool = True
 """
+BASE_SECONDS = 0.173
+"""What the base takes on the machine on which the bounds in seconds were set."""
 
 CHAIN = """
-import resource, sys, time
+import sys, time
 import cnncalc
-from cnncalc.loading import analyze, load
 cnncalc.analyze("lenet")
 start = time.perf_counter()
-summary = analyze(load(sys.argv[1]))
+summary = cnncalc.analyze(cnncalc.load(sys.argv[1]))
 assert len(summary.layers) == int(sys.argv[2])
 print(time.perf_counter() - start)
 """
+SIZES = (5_000, 10_000, 20_000)
 
 
 def write_chain(path: Path, layers: int) -> None:
@@ -61,18 +63,17 @@ def in_process(runs: int = 30) -> float:
 def main() -> None:
     compile_package()
     python = sys.executable
-    cnncalc.analyze(cnncalc.load("resnet152"))
+    in_process(3)
     with tempfile.TemporaryDirectory() as folder:
-        sizes = (5_000, 10_000, 20_000)
-        files = {size: Path(folder) / f"{size}.yaml" for size in sizes}
+        files = {size: Path(folder) / f"{size}.yaml" for size in SIZES}
         for size, file in files.items():
             write_chain(file, size)
         cold = interleaved(
             {
                 "base": [python, "-c", BASE],
-                "cnncalc": [python, "-m", "cnncalc", "summarize", "lenet.yaml"],
+                "lenet": [python, "-m", "cnncalc", "summarize", "lenet.yaml"],
             },
-            runs=11,
+            runs=15,
         )
         resnet = in_process()
         chains = interleaved(
@@ -83,26 +84,20 @@ def main() -> None:
             runs=3,
         )
     base = cold["base"].seconds
-    rows = [["what", "seconds", "of the base", "MB"]]
-    for name, result in (
-        ("base: imports and one model", cold["base"]),
-        ("cold LeNet", cold["cnncalc"]),
-    ):
-        ratio = result.seconds / base
-        rows.append([name, f"{result.seconds:.3f}", f"{ratio:.2f}", f"{result.megabytes:.0f}"])
-    rows.append(["ResNet-152 in process", f"{resnet:.4f}", f"{resnet / base:.3f}", ""])
-    for size in sizes:
-        result = chains[str(size)]
-        seconds = float(result.output)
-        rows.append(
-            [
-                f"chain of {size:,} layers",
-                f"{seconds:.2f}",
-                f"{seconds / base:.1f}",
-                f"{result.megabytes:.0f}",
-            ]
-        )
-    print(table(rows))
+    seconds = {size: float(chains[str(size)].output) for size in SIZES}
+    longest, half = SIZES[-1], SIZES[-2]
+    print(f"base: {base:.3f} s, {cold['base'].megabytes:.0f} MB")
+    report(
+        [
+            Row("cold LeNet, times the base", cold["lenet"].seconds / base, at_most=1.5),
+            Row("cold LeNet, MB", cold["lenet"].megabytes),
+            Row("ResNet-152 in process, s", resnet, at_most=0.022 * base / BASE_SECONDS),
+            *(Row(f"chain of {size:,} layers, s", seconds[size]) for size in SIZES[:-1]),
+            Row(f"chain of {longest:,}, s", seconds[longest], at_most=3 * base / BASE_SECONDS),
+            Row("its time over that of half of it", seconds[longest] / seconds[half], at_most=2.6),
+            Row("its memory, MB", chains[str(longest)].megabytes, at_most=200),
+        ]
+    )
 
 
 if __name__ == "__main__":

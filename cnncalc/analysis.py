@@ -79,8 +79,7 @@ class Formulas(NamedTuple):
         return tuple(known) if known and len(known) == len(formulas) else None
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSummary:
+class LayerSummary(NamedTuple):
     """One row: a layer, or a scope folded into one. Shapes are of one sample, sizes in bytes."""
 
     name: str

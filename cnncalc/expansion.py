@@ -15,7 +15,7 @@ from cnncalc.errors import (
     SpecError,
     shorten,
 )
-from cnncalc.expressions import is_expression, names_in
+from cnncalc.expressions import has_expression, is_expression
 from cnncalc.graph import Graph, ScopeOutput
 from cnncalc.items import GROUP, JOINS, RESIDUAL, Item, branches_of, parse_item, unknown_kind
 from cnncalc.layers import find
@@ -59,6 +59,10 @@ class _Expansion:
         self.layers: dict[tuple[str, str], Layer] = {}
         self.static: dict[int, Layer] = {}
         """The layers of items without expressions, by the item's id."""
+        self.known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        """What an item came to where the same was seen: see `_remembered`."""
+        self.turning: dict[tuple[int, str], bool] = {}
+        """Whether an item of a kind may depend on the turn of a repeat."""
         self.listed: dict[int, int] = {}
         """Numbers in the lists of those layers that have long ones, by the layer's id."""
 
@@ -105,7 +109,7 @@ class _Expansion:
                 else flow
             )
         # What an `if` leaves out may name nodes that another `if` left out.
-        sees_flow = not self._names_of_if(item).isdisjoint(("in_channels", "in_size"))
+        sees_flow = not item.names_of_if().isdisjoint(("in_channels", "in_size"))
         if not sees_flow and not self.holds(item, flow, context):
             return flow
         sources = self.sources(item, flow, context)
@@ -116,7 +120,7 @@ class _Expansion:
         )
 
     def expand_repeated(self, item: Item, flow: int, context: Context) -> int:
-        by_turn = "index" in self._names_of_if(item)
+        by_turn = "index" in item.names_of_if()
         if not by_turn and not self.holds(item, flow, context._replace(turn=0)):
             return flow
         for turn in range(context.repeats(item, self.graph.shape_of(flow))):
@@ -168,7 +172,9 @@ class _Expansion:
     def add_layer(
         self, item: Item, cls: type[Layer], name: str, source: int, context: Context
     ) -> int:
-        layer = self.static.get(id(item)) or self.layer(item, cls, source, context)
+        layer = self.static.get(id(item)) or self._remembered(
+            item, cls.kind, source, context, lambda: self.layer(item, cls, source, context)
+        )
         if self.listed:
             context.budget.spend(self.listed.get(id(layer), 0))
         index = self.graph.append(
@@ -203,7 +209,7 @@ class _Expansion:
             listed = sum(len(value) for value in values.values() if isinstance(value, tuple))
             if listed > LONG_LIST:
                 self.listed[id(layer)] = listed
-        if not is_expression(item.kind) and not _has_expression(item.value):
+        if not is_expression(item.kind) and not has_expression(item.value):
             self.static[id(item)] = layer
         return layer
 
@@ -259,7 +265,13 @@ class _Expansion:
                     path=kind,
                     hint="repeat calls a block several times",
                 )
-            parameters = self.arguments(item, kind, block, source, context)
+            parameters = self._remembered(
+                item,
+                kind,
+                source,
+                context,
+                lambda: self.arguments(item, kind, block, source, context),
+            )
             context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
         scope = context.scope.open(kind, name)
         output = self.expand(items, source, context._replace(scope=scope))
@@ -301,6 +313,24 @@ class _Expansion:
                 inner = inner or context._replace(parameters=values, blocks=(kind,))
                 values[key] = inner.argument(block.parameters, key, shape, path)
         return values
+
+    def _remembered(
+        self, item: Item, kind: str, source: int, context: Context, work_out: Callable[[], T]
+    ) -> T:
+        """`work_out()`, once for an item that sees the same parameters, input shape and turn."""
+        turning = self.turning.get((id(item), kind))
+        if turning is None:
+            block = self.blocks.get(kind)
+            seen = (item.value, block.parameters if block else None)
+            turning = self.turning[id(item), kind] = "index" in repr(seen)
+        shape = self.graph.shape_of(source)
+        key = (id(item), kind, id(context.parameters), shape, context.turn if turning else None)
+        known = self.known.get(key)
+        if known is None:
+            # The parameters are kept, so that no others can come to bear their id.
+            known = self.known[key] = (context.parameters, work_out())
+        result: T = known[1]
+        return result
 
     def name(self, item: Item, kind: str, context: Context) -> str:
         def make() -> str:
@@ -356,15 +386,6 @@ class _Expansion:
             )
 
     @staticmethod
-    def _names_of_if(item: Item) -> frozenset[str]:
-        """The names that the item's condition uses."""
-        condition = item.options.get("if", True)
-        try:
-            return names_in(condition) if is_expression(condition) else frozenset()
-        except ExpressionError as error:
-            raise error.at(item.option_place("if"), "if") from None
-
-    @staticmethod
     def _referring(item: Item, option: str, function: Callable[[], T]) -> T:
         """`function()`, with an error about a name placed at the option that gives it."""
         try:
@@ -373,11 +394,3 @@ class _Expansion:
             given = option in item.options
             place = item.option_place(option) if given else item.place
             raise error.at(place, option if given else "") from None
-
-
-def _has_expression(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_has_expression(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_expression(item) for item in value)
-    return is_expression(value)

@@ -38,6 +38,15 @@ def is_expression(value: object) -> bool:
     return isinstance(value, str) and value.startswith("=")
 
 
+def has_expression(value: object) -> bool:
+    """Whether a value is an expression, or a list or mapping with one somewhere within."""
+    if isinstance(value, dict):
+        return any(map(has_expression, value.values()))
+    if isinstance(value, list):
+        return any(map(has_expression, value))
+    return is_expression(value)
+
+
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     """The value of an expression such as `=4*width`; a whole result is an `int`.
 

@@ -32,7 +32,7 @@ def fold(summary: Summary, depth: int) -> Summary:
     rows = []
     for scope, group in groupby(summary.layers, key=lambda row: scope_of(row.name)):
         row = _folded(scope, [*group], summary)
-        rows.append(replace(row, inputs=tuple(map(scope_of, row.inputs))))
+        rows.append(row._replace(inputs=tuple(map(scope_of, row.inputs))))
     folded = replace(summary, layers=tuple(rows))
     vars(folded)["totals"] = summary.totals  # a folded row may hide what is not counted
     return folded
@@ -52,8 +52,7 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
     kind, output = summary.scopes[scope]
     flops = [row.flops for row in rows if row.flops is not None]
     all_counted = len(flops) == len(rows)
-    return replace(
-        summary.layers[output],
+    return summary.layers[output]._replace(
         name=scope,
         kind=kind,
         layer=f"{kind} of {len(rows)} layer{'s' if len(rows) > 1 else ''}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cnncalc.errors import FieldError, Place, did_you_mean, shorten
-from cnncalc.expressions import is_expression
+from cnncalc.errors import ExpressionError, FieldError, Place, did_you_mean, shorten
+from cnncalc.expressions import is_expression, names_in
 from cnncalc.layers import registry
 from cnncalc.source import Mapping, Sequence, place_of
 from cnncalc.spec import ITEM_KEYS, SUGAR, Architecture
@@ -49,6 +49,14 @@ class Item:
 
     def option_place(self, name: str) -> Place | None:
         return place_of(self.raw, name)
+
+    def names_of_if(self) -> frozenset[str]:
+        """The names that its condition uses. Raises `ExpressionError`."""
+        condition = self.options.get("if", True)
+        try:
+            return names_in(condition) if is_expression(condition) else frozenset()
+        except ExpressionError as error:
+            raise error.at(self.option_place("if"), "if") from None
 
     def fields(self, main: str | None) -> dict[str, Any] | None:
         """Its value as fields: a scalar is that of `main`; None where there is no main field."""

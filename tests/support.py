@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -138,9 +137,7 @@ def cnncalc_output(*arguments: str) -> str:
 def figures(layer: LayerSummary, *without: str) -> dict[str, Any]:
     """Everything that a row counts, without what it is called."""
     return {
-        field.name: getattr(layer, field.name)
-        for field in fields(layer)
-        if field.name not in (*NAMES, *without)
+        name: figure for name, figure in layer._asdict().items() if name not in (*NAMES, *without)
     }
 
 

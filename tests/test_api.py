@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 from pathlib import Path
@@ -148,7 +147,7 @@ def test_summary_cannot_be_changed() -> None:
         (summary.layers[0], "parameters"),
         (summary.totals, "flops"),
     ):
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             setattr(thing, name, 0)
     assert isinstance(summary.layers, tuple)
     assert isinstance(summary.layers[0].receptive_field, cnncalc.ReceptiveField)

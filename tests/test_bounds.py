@@ -151,7 +151,7 @@ BOMBS: dict[str, tuple[str, str]] = {
         "work out too many expressions, lists and names",
     ),
     "defaults repeated": (
-        f"{HEAD}blocks: {{b: {{parameters: {parameters(250, '=in_channels')}, layers: [relu]}}}}\n"
+        f"{HEAD}blocks: {{b: {{parameters: {parameters(250, '=index')}, layers: [relu]}}}}\n"
         "layers: [{repeat: 20000, b: }]",
         "work out too many expressions, lists and names",
     ),
