@@ -6,6 +6,10 @@ of each unit is kept (`Uneven`); where all units see the same, it is kept once (
 Fields are not clipped to the image, as in Araujo et al., "Computing Receptive Fields of
 Convolutional Neural Networks" (Distill, 2019): `low` may be negative, in the padding. An
 uneven field has no units outside the axis, so there padding adds nothing.
+
+What this form cannot say: a field is one for all channels, so what `slice` drops after a `concat`
+still counts; an even field goes on past its ends, so padding after a `crop` counts the pixels that
+were cut away, and reflected or circular padding counts as pixels beyond the image.
 """
 
 from __future__ import annotations
@@ -248,7 +252,7 @@ def _hull(a: Field, b: Field) -> Field:
 def _hull_of_constant(a: Even | Uneven | Constant, b: Even | Uneven | Constant) -> Field:
     hull = Constant(min(a.low, b.low), max(a.high, b.high))
     varied, constant = (b, a) if isinstance(a, Constant) else (a, b)
-    if not isinstance(constant, Constant) or isinstance(varied, Constant):
+    if not isinstance(constant, Constant) or isinstance(varied, Constant) or varied.count == 1:
         return hull  # they vary along different axes, or not at all
     if (constant.low, constant.high) == (hull.low, hull.high):
         return hull
