@@ -2,6 +2,7 @@
 
 network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
 summary = cnncalc.analyze(network)      # a Summary: prints as a table
+model = cnncalc.build(network)          # torch.nn.Module
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from cnncalc.analysis import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.loading import analyze, load
+    from cnncalc.pytorch.compiler import build as build
+    from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
 
 __version__ = "0.1.0"
@@ -28,7 +31,9 @@ _HOME = {
     "Totals": "analysis",
     "UsageError": "errors",
     "analyze": "loading",
+    "build": "pytorch.compiler",
     "load": "loading",
+    "load_weights": "pytorch.weights",
 }
 
 __all__ = [
@@ -45,16 +50,24 @@ __all__ = [
     "analyze",
     "load",
 ]
+"""What needs no PyTorch; `build` and `load_weights` load it when they are first asked for."""
 
 
 def __getattr__(name: str) -> Any:
     """Public names are loaded on first use, so that `import cnncalc` costs nothing."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from cnncalc.errors import UsageError
+
+        raise UsageError(f"{name} needs PyTorch: pip install torch torchvision") from None
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_HOME})

@@ -118,3 +118,12 @@ def test_analysis_works_where_torch_cannot_be_imported(monkeypatch: pytest.Monke
     assert summary.totals.parameters == 105_506
     for name in FORMATS:
         assert "conv2" in render(summary, name)
+
+
+def test_building_without_pytorch_says_how_to_install_it() -> None:
+    script = "import sys; sys.modules['torch'] = None; import cnncalc; cnncalc.build('lenet')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, text=True
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith("build needs PyTorch: pip install torch torchvision")

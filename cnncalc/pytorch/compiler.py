@@ -1,0 +1,99 @@
+"""Graph -> nn.Module: a torch.fx.GraphModule whose submodules bear the names of the table."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+from cnncalc.expansion import build_graph
+from cnncalc.layers.merge import Concat, Merge, Multiply
+from cnncalc.loading import load
+from cnncalc.pytorch.modules import namespace
+from cnncalc.scopes import INPUT
+from cnncalc.spec import Architecture
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from cnncalc.graph import Graph, Node
+
+
+def build(network: Architecture | str | os.PathLike[str] | Mapping[str, Any]) -> nn.Module:
+    """The network as an ordinary module: (N, *input) -> (N, *output).
+
+    Submodules and `state_dict` keys are the table's node names. Weights are PyTorch's defaults.
+
+    Raises:
+        SpecError: the spec is wrong.
+    """
+    if not isinstance(network, Architecture):
+        network = load(network)
+    return compile_graph(build_graph(network))
+
+
+def compile_graph(graph: Graph) -> fx.GraphModule:
+    """The module of a graph. Each tensor is dropped after its last use."""
+    root = nn.Module()
+    code = fx.Graph()
+    values: dict[int, fx.Node] = {INPUT: code.placeholder("x", torch.Tensor)}
+    for node in graph.nodes:
+        operands = [values[number] for number in node.inputs]
+        if isinstance(node.layer, Merge):
+            values[node.number] = _join(code, node.layer, operands)
+        else:
+            _attach(root, node.name, _module(node))
+            values[node.number] = code.call_module(node.name, (operands[0],))
+    code.output(values[graph.output])
+    _share(root, graph)
+    model = fx.GraphModule(root, code, class_name=_class_name(graph.name))
+    model.train()
+    return model
+
+
+def _module(node: Node) -> nn.Module:
+    module: nn.Module = node.layer.build(namespace, *node.input_shapes)
+    if node.frozen:
+        module.requires_grad_(requires_grad=False)
+    return module
+
+
+def _attach(root: nn.Module, name: str, module: nn.Module) -> None:
+    *scopes, last = name.split(".")
+    parent = root
+    for scope in scopes:
+        child = parent._modules.get(scope)
+        if child is None:
+            child = nn.Module()
+            parent.add_module(scope, child)
+        parent = child
+    parent.add_module(last, module)
+
+
+def _join(code: fx.Graph, layer: Merge, operands: list[fx.Node]) -> fx.Node:
+    if isinstance(layer, Concat):
+        return code.call_function(torch.cat, (operands,), {"dim": 1})
+    function = operator.mul if isinstance(layer, Multiply) else operator.add
+    value = operands[0]
+    for operand in operands[1:]:
+        value = code.call_function(function, (value, operand))
+    return value
+
+
+def _share(root: nn.Module, graph: Graph) -> None:
+    """Ties the weights of nodes that share them to their owner's."""
+    for node in graph.nodes:
+        if node.shares is None:
+            continue
+        module = root.get_submodule(node.name)
+        owner = root.get_submodule(graph.nodes[node.shares].name)
+        for name, parameter in owner.named_parameters(recurse=False):
+            setattr(module, name, parameter)
+
+
+def _class_name(name: str) -> str:
+    word = "".join(char if char.isascii() and char.isalnum() else "_" for char in name)
+    return word if word.isidentifier() else f"Network_{word}"

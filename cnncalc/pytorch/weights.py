@@ -1,0 +1,105 @@
+"""Weights from elsewhere: another implementation's state dict mapped onto ours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from cnncalc.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+NAMED_IN_ERRORS = 5
+
+
+class Loaded(NamedTuple):
+    """What `load_weights` did."""
+
+    matched: dict[str, str]
+    """Our name of each tensor that was loaded, and theirs."""
+    missing: tuple[str, ...]
+    """Our tensors that kept their values."""
+    unexpected: tuple[str, ...]
+    """Their tensors that were not used."""
+
+
+def load_weights(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    *,
+    strict: bool = True,
+    map: Mapping[str, str] | None = None,  # noqa: A002 - says what it is
+) -> Loaded:
+    """Copies a foreign state dict, torchvision's for example, into `model`.
+
+    Tensors are matched in order among those of equal shape; trailing axes of length 1 are
+    ignored. `map` gives their name for some of ours and overrides the order.
+
+    Raises:
+        UsageError: a name in `map` is unknown or its shapes differ; or, if `strict`, tensors of
+            either side are left over. The model is then unchanged.
+    """
+    own = model.state_dict()
+    matched = _mapped(own, state_dict, map or {})
+    taken = set(matched.values())
+    waiting: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for name, tensor in state_dict.items():
+        if name not in taken:
+            waiting[_shape(tensor)].append(name)
+    for names in waiting.values():
+        names.reverse()
+    for name, tensor in own.items():
+        if name not in matched and waiting.get(_shape(tensor)):
+            matched[name] = waiting[_shape(tensor)].pop()
+    taken = set(matched.values())
+    missing = tuple(name for name in own if name not in matched)
+    unexpected = tuple(name for name in state_dict if name not in taken)
+    if strict and (missing or unexpected):
+        raise UsageError(_left_over(missing, unexpected, own, state_dict))
+    with torch.no_grad():
+        for name, theirs in matched.items():
+            own[name].copy_(state_dict[theirs].reshape(own[name].shape))
+    return Loaded({name: matched[name] for name in own if name in matched}, missing, unexpected)
+
+
+def _mapped(
+    own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], chosen: Mapping[str, str]
+) -> dict[str, str]:
+    for name, other in chosen.items():
+        if name not in own or other not in theirs:
+            side, wrong = ("model", name) if name not in own else ("state dict", other)
+            raise UsageError(f"map: the {side} has no tensor {wrong!r}")
+        if _shape(own[name]) != _shape(theirs[other]):
+            shapes = f"{tuple(own[name].shape)} and {tuple(theirs[other].shape)}"
+            raise UsageError(f"map: {name} and {other} differ in shape: {shapes}")
+    return dict(chosen)
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    """The shape without trailing axes of length 1."""
+    sizes = [*tensor.shape]
+    while sizes and sizes[-1] == 1:
+        sizes.pop()
+    return tuple(sizes)
+
+
+def _left_over(
+    missing: tuple[str, ...],
+    unexpected: tuple[str, ...],
+    own: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
+) -> str:
+    parts = []
+    for side, names, tensors in (("model", missing, own), ("state dict", unexpected, theirs)):
+        if names:
+            shown = ", ".join(
+                f"{name} {tuple(tensors[name].shape)}" for name in names[:NAMED_IN_ERRORS]
+            )
+            more = " …" if len(names) > NAMED_IN_ERRORS else ""
+            parts.append(f"{len(names)} of the {side}: {shown}{more}")
+    return f"tensors without a counterpart, {'; '.join(parts)}; strict=False leaves them"

@@ -1,0 +1,259 @@
+"""The built module is the table: shapes, parameters, buffers, multiply-adds and names."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cnncalc
+from cnncalc import bundled
+from cnncalc.expansion import build_graph
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
+
+SPECS = Path(__file__).parent / "specs"
+NETWORKS = [
+    *((str(file), variant) for file, variant in bundled.entries()),
+    *((str(file), None) for file in sorted(SPECS.glob("*.yaml"))),
+]
+
+
+def identify(case: tuple[str, str | None]) -> str:
+    return case[1] or Path(case[0]).stem
+
+
+@pytest.fixture(params=NETWORKS, ids=map(identify, NETWORKS))
+def architecture(request: pytest.FixtureRequest) -> cnncalc.Architecture:
+    path, variant = request.param
+    architecture = cnncalc.load(path, variant=variant)
+    try:
+        build_graph(architecture)
+    except cnncalc.SpecError as error:
+        assert "has no value" in str(error)  # noqa: PT017 - a family without a default network
+        pytest.skip("a family whose parameters its own tests set")
+    return architecture
+
+
+def test_the_module_is_the_table(architecture: cnncalc.Architecture) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    summary = cnncalc.analyze(architecture)
+    with torch.device("meta"):
+        model = cnncalc.build(architecture)
+        x = torch.zeros(1, *summary.input_shape)
+    shapes: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(
+                lambda _, __, y, name=name: shapes.update({name: tuple(y.shape[1:])})
+            )
+    model.eval()
+    with FlopCounterMode(display=False) as counter:
+        y = model(x)
+    assert tuple(y.shape[1:]) == summary.output_shape
+    rows = {row.name: row for row in summary.layers}
+    assert shapes == {name: rows[name].output_shape for name in shapes}
+    joins = {name for name in rows if name not in shapes}
+    assert {rows[name].kind for name in joins} <= {"add", "concat", "multiply"}
+    learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    totals = summary.totals
+    assert (learnt, frozen) == (totals.parameters, totals.frozen_parameters)
+    assert sum(b.numel() for b in model.buffers()) == totals.buffers
+    assert counter.get_total_flops() == 2 * totals.multiply_adds
+    names = [f"{row.name}.{weight}" for row in summary.layers for weight in row.weights]
+    assert [name for name, _ in model.named_parameters()] == names
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101"])
+def test_resnets_equal_torchvisions(name: str) -> None:
+    theirs = getattr(torchvision.models, name)().eval()
+    ours = cnncalc.build(name).eval()
+    loaded = cnncalc.load_weights(ours, theirs.state_dict())
+    assert loaded.matched["conv_bn1.conv1.weight"] == "conv1.weight"
+    assert loaded.matched["linear1.bias"] == "fc.bias"
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = theirs(x)
+        torch.testing.assert_close(ours(x), expected, rtol=1e-5, atol=1e-5 * expected.abs().max())
+
+
+def test_vgg16_equals_torchvisions() -> None:
+    theirs = torchvision.models.vgg16(init_weights=False).eval()
+    ours = cnncalc.build("vgg16").eval()
+    cnncalc.load_weights(ours, theirs.state_dict())
+    x = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+class TestAnOrdinaryModule:
+    X = torch.randn(2, 3, 32, 32)
+
+    @pytest.fixture
+    def model(self) -> Any:
+        return resnet()
+
+    def test_it_is_copied_and_pickled(self, model: Any) -> None:
+        model.eval()
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert torch.equal(twin(self.X), model(self.X))
+            assert twin.state_dict().keys() == model.state_dict().keys()
+
+    def test_its_state_loads_with_weights_only(self, model: Any) -> None:
+        file = io.BytesIO()
+        torch.save(model.state_dict(), file)
+        file.seek(0)
+        twin = resnet()
+        twin.load_state_dict(torch.load(file, weights_only=True))
+        assert torch.equal(twin.eval()(self.X), model.eval()(self.X))
+
+    def test_it_is_exported(self, model: Any) -> None:
+        program = torch.export.export(model.eval(), (self.X,))
+        torch.testing.assert_close(program.module()(self.X), model(self.X))
+
+    def test_it_runs_channels_last(self, model: Any) -> None:
+        model.eval()
+        expected = model(self.X)
+        model.to(memory_format=torch.channels_last)
+        torch.testing.assert_close(
+            model(self.X.contiguous(memory_format=torch.channels_last)),
+            expected,
+            rtol=1e-4,
+            atol=1e-4,
+        )
+
+    def test_it_trains(self, model: Any) -> None:
+        model.train()
+        model(self.X).sum().backward()
+        assert all(p.grad is not None for p in model.parameters())
+
+    def test_its_code_drops_each_tensor_after_its_last_use(self, model: Any) -> None:
+        assert "conv_bn1_conv1 = None" in model.code
+        assert type(model).__name__ == "resnet18"
+
+
+def resnet() -> Any:
+    return cnncalc.build("resnet18")
+
+
+def test_frozen_weights_do_not_train_and_shared_ones_are_one() -> None:
+    conv = {"out_channels": 4, "kernel_size": 3, "padding": 1}
+    layers = [
+        {"conv": conv, "frozen": True},
+        {"conv": conv},
+        {"conv": conv, "shares": "conv2"},
+        {"conv": {**conv, "out_channels": 2}},
+    ]
+    spec = {"input": [4, 8, 8], "layers": layers}
+    model = cnncalc.build(spec)
+    totals = cnncalc.analyze(spec).totals
+    assert model.conv3.weight is model.conv2.weight
+    assert not model.conv1.weight.requires_grad
+    learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert learnt == totals.parameters
+    assert sum(p.numel() for p in model.parameters()) - learnt == totals.frozen_parameters
+
+
+class TestLoadWeights:
+    def test_left_over_tensors_are_named_and_nothing_is_loaded(self) -> None:
+        model = cnncalc.build("lenet")
+        before = copy.deepcopy(model.state_dict())
+        state = {k: torch.zeros_like(v) for k, v in before.items() if k != "linear2.bias"}
+        with pytest.raises(cnncalc.UsageError, match=r"1 of the model: linear2.bias \(10,\)"):
+            cnncalc.load_weights(model, state)
+        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+    def test_not_strict_says_what_is_left(self) -> None:
+        model = cnncalc.build("lenet")
+        loaded = cnncalc.load_weights(
+            model, {"a": torch.ones(10), "b": torch.ones(3)}, strict=False
+        )
+        assert loaded.matched == {"linear2.bias": "a"}
+        assert loaded.unexpected == ("b",)
+        assert "conv1.weight" in loaded.missing
+        assert torch.equal(model.linear2.bias, torch.ones(10))
+
+    def test_map_overrides_the_order_and_trailing_ones_do_not_count(self) -> None:
+        spec = {"input": [3, 4, 4], "layers": [{"channel_affine": {"bias": False}}] * 2}
+        model = cnncalc.build(spec)
+        state = {"first": torch.full((3, 1, 1), 2.0), "second": torch.full((3, 1, 1), 5.0)}
+        cnncalc.load_weights(model, state, map={"channel_affine1.weight": "second"})
+        assert model.channel_affine1.weight.tolist() == [5.0] * 3
+        assert model.channel_affine2.weight.tolist() == [2.0] * 3
+
+    @pytest.mark.parametrize(
+        ("chosen", "message"),
+        [
+            ({"conv9.weight": "a"}, "the model has no tensor 'conv9.weight'"),
+            ({"conv1.bias": "b"}, "the state dict has no tensor 'b'"),
+            ({"conv1.bias": "a"}, r"conv1.bias and a differ in shape: \(32,\) and \(10,\)"),
+        ],
+    )
+    def test_a_wrong_map_is_refused(self, chosen: dict[str, str], message: str) -> None:
+        with pytest.raises(cnncalc.UsageError, match=message):
+            cnncalc.load_weights(cnncalc.build("lenet"), {"a": torch.ones(10)}, map=chosen)
+
+
+def column(values: list[float]) -> Any:
+    return torch.tensor(values, dtype=torch.float32).view(1, 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("signal", "kernel", "result"),
+    [
+        ([0, 0, 0, 1, 2, 3, 4, 4, 4, 4], [-1, 1], [0, 0, 1, 1, 1, 1, 0, 0, 0]),
+        (
+            [0, 0, 1, 1, 0, 0.1, 0.2, 1, 1, 1, 0],
+            [1, 1],
+            [0, 1, 2, 1, 0.1, 0.3, 1.2, 2, 2, 1],
+        ),
+    ],
+)
+def test_one_dimensional_convolutions_of_l0(
+    signal: list[float], kernel: list[float], result: list[float]
+) -> None:
+    """L0: a derivative, and a sum of neighbours."""
+    conv = {"out_channels": 1, "kernel_size": 2, "bias": False}
+    model = cnncalc.build({"input": [1, len(signal)], "layers": [{"conv": conv}]})
+    cnncalc.load_weights(model, {"weight": column(kernel)})
+    torch.testing.assert_close(model(column(signal)), column(result))
+
+
+IMAGE_6 = ["323331", "013312", "220020", "301330", "232001", "222310"]
+IMAGE_7 = ["3233312", "0133121", "2200200", "3013303", "2320011", "2223101", "0211331"]
+CASES_L3 = {
+    "6×6, valid": (IMAGE_6, {}, "6 5 7 5/6 10 13 7/11 5 2 4/8 11 10 7"),
+    "6×6, padded by 1": (
+        IMAGE_6,
+        {"padding": 1},
+        "2 7 10 8 8 3/9 6 5 7 5 3/3 6 10 13 7 5/10 11 5 2 4 1/9 8 11 10 7 1/2 3 2 0 0 1",
+    ),
+    "7×7, stride 2": (IMAGE_7, {"stride": 2}, "6 7 3/11 2 3/7 8 9"),
+}
+
+
+def matrix(rows: list[str]) -> Any:
+    return torch.tensor([[float(digit) for digit in row] for row in rows])[None, None]
+
+
+@pytest.mark.parametrize("case", CASES_L3)
+def test_convolutions_of_l3(case: str) -> None:
+    rows, options, result = CASES_L3[case]
+    conv = {"out_channels": 1, "kernel_size": 3, "bias": False, **options}
+    model = cnncalc.build({"input": [1, len(rows), len(rows)], "layers": [{"conv": conv}]})
+    cnncalc.load_weights(model, {"weight": matrix(["010", "000", "112"])})
+    expected = torch.tensor([[float(n) for n in row.split()] for row in result.split("/")])
+    assert torch.equal(model(matrix(rows))[0, 0], expected)
+
+
+def test_max_pool_of_l3() -> None:
+    model = cnncalc.build({"input": [1, 6, 6], "layers": [{"max_pool": 2}]})
+    image = matrix(["330111", "721152", "791056", "561032", "970000", "470001"])
+    assert torch.equal(model(image), matrix(["715", "916", "901"]))
