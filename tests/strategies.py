@@ -347,7 +347,7 @@ def _crop(draw: DrawFn, kind: str) -> tuple[dict[str, Any], Any]:
 def _upsample(draw: DrawFn, kind: str) -> tuple[dict[str, Any], Any]:
     x = draw(shapes(1))
     axes = len(x) - 1
-    factors = [1, 2, 3, 4, 1.5, 2.5, 0.5, 0.7, 1.1, 1 / 3, 2 / 3, 4 / 3, 1 / 7]
+    factors = [1, 2, 3, 4, 1.5, 2.3, 2.5, 0.5, 0.7, 1.1, 1 / 3, 2 / 3, 4 / 3, 1 / 7]
     factor = choice(st.sampled_from(factors).map(float), st.sampled_from([0.0, -1.0, 0.01]))
     size = choice(st.integers(1, 13 if axes < 3 else 6), NOT_POSITIVE)
     fields = {

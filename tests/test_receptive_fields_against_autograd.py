@@ -229,6 +229,8 @@ def one_thread() -> Iterator[None]:
 KINDS = sorted(kind for kind, cls in registry().items() if not issubclass(cls, Merge))
 EXAMPLES = {"conv_transpose": 100, "upsample": 100}
 EXAMPLES |= dict.fromkeys(("conv", "depthwise_conv", "max_pool", "avg_pool", "pad"), 50)
+EXAMPLES |= dict.fromkeys(("adaptive_avg_pool", "reshape", "unflatten", "flatten", "permute"), 40)
+EXAMPLES |= dict.fromkeys((kind for kind in KINDS if "norm" in kind or "softmax" in kind), 40)
 
 
 def is_comparable(case: Case) -> bool:
@@ -239,7 +241,7 @@ def is_comparable(case: Case) -> bool:
 def test_field_of_one_layer(kind: str) -> None:
     compared = 0
 
-    @settings(max_examples=EXAMPLES.get(kind, 15))
+    @settings(max_examples=EXAMPLES.get(kind, 10))
     @given(STRATEGIES[kind].filter(is_comparable))
     def run(case: Case) -> None:
         nonlocal compared
@@ -412,3 +414,47 @@ def test_fields_of_networks(axes: int) -> None:
 
     run()
     assert exact > 100
+
+
+CORNERS: dict[str, dict[str, Any]] = {
+    "gaps of a transposed convolution": network(
+        [2, 6], {"conv_transpose": {"out_channels": 2, "kernel_size": 1, "stride": 2}}, conv(2, 2)
+    ),
+    "a transposed convolution whose units see to and fro": network(
+        [2, 9],
+        {"conv_transpose": {"out_channels": 2, "kernel_size": 3, "stride": 2, "dilation": 3}},
+        conv(2, 4, dilation=2),
+    ),
+    "dilation in the padding of an uneven axis": network(
+        [2, 5], {"upsample": 2.0}, conv(2, 3, padding=2, dilation=2)
+    ),
+    "one unit times units that all see the same": network(
+        [2, 3],
+        conv(2, 1, stride=3),
+        {"multiply": [[conv(2, 3, padding=1)], [{"upsample": 2.0}]]},
+        {"conv_transpose": {"out_channels": 2, "kernel_size": 2}},
+    ),
+    "groups of channels that were places": network(
+        [2, 6], {"permute": {"dims": [0, 2, 1]}}, conv(4, 1, groups=2)
+    ),
+    "groups of channels, all in a norm": network(
+        [2, 6], {"permute": {"dims": [0, 2, 1]}}, {"group_norm": {"num_groups": 3, "eps": 1.0}}
+    ),
+    "a factor that doubles by chance": network([2, 3, 3], {"upsample": 2.3}),
+    "a factor that leaves all as it is": network([2, 5], {"upsample": 1.1}),
+    "joins of unequal jumps, then uneven bins": network(
+        [2, 12],
+        {
+            "add": [
+                [{"max_pool": {"kernel_size": 2}}],
+                [conv(2, 3, padding=1), conv(2, 1, stride=2)],
+            ]
+        },
+        {"adaptive_avg_pool": {"output_size": 4}},
+    ),
+}
+
+
+@pytest.mark.parametrize("corner", CORNERS)
+def test_fields_in_corners(corner: str) -> None:
+    assert check(graph_of(CORNERS[corner])) > 0
