@@ -234,7 +234,8 @@ def test_resnet_18_and_152_share_their_blocks_without_copying_them() -> None:
     assert small is not None
     assert large is not None
     shallow, deep = (
-        set(cnncalc.analyze(name).scopes.values()) for name in ("resnet18", "resnet152")
+        {scope.kind for scope in cnncalc.analyze(name).scopes.values()}
+        for name in ("resnet18", "resnet152")
     )
     network = cnncalc.load("resnet")
 
