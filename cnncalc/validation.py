@@ -43,6 +43,8 @@ def validated(
     Raises:
         FieldError: a field is unknown, missing or ill-typed.
     """
+    if not fields and not any(field.is_required() for field in model.model_fields.values()):
+        return model.model_construct()  # its defaults need no check, nor a checker to be built
     try:
         return model.model_validate(fields)
     except ValidationError as error:
