@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncalc import __version__
-from cnncalc.cli.library import list_networks, show
+from cnncalc.cli.networks import list_networks, show
 from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
