@@ -307,3 +307,52 @@ def test_namespace_is_torch_nn_and_what_it_lacks() -> None:
     assert {"SameConv2d", "ChannelLayerNorm", "RBF", "Add"} <= own
     assert not [name for name in own if hasattr(torch.nn, name)]
     assert namespace.Conv2d is torch.nn.Conv2d
+
+
+CORNERS = [
+    ("conv", {"out_channels": 2, "kernel_size": 1, "padding": 3, "padding_mode": "circular"}, True),
+    (
+        "conv",
+        {"out_channels": 2, "kernel_size": 1, "padding": 4, "padding_mode": "circular"},
+        False,
+    ),
+    ("conv", {"out_channels": 2, "kernel_size": 1, "padding": 2, "padding_mode": "reflect"}, True),
+    ("conv", {"out_channels": 2, "kernel_size": 1, "padding": 3, "padding_mode": "reflect"}, False),
+    ("pad", {"padding": [[3, 0]], "mode": "circular"}, True),
+    ("pad", {"padding": [[0, 4]], "mode": "circular"}, False),
+    ("conv_transpose", {"out_channels": 2, "kernel_size": 2, "output_padding": 1}, False),
+    (
+        "conv_transpose",
+        {"out_channels": 2, "kernel_size": 2, "output_padding": 1, "dilation": 2},
+        True,
+    ),
+    ("max_pool", {"kernel_size": 2, "padding": 1, "dilation": 3}, True),
+    ("max_pool", {"kernel_size": 2, "padding": 2, "dilation": 3}, False),
+    ("max_pool", {"kernel_size": 2, "stride": 2, "ceil_mode": True}, True),
+    ("max_pool", {"kernel_size": 1, "stride": 3, "ceil_mode": True}, True),
+    ("avg_pool", {"kernel_size": 1, "stride": 5, "padding": "same"}, True),
+    ("adaptive_max_pool", {"output_size": [None]}, True),
+    ("upsample", {"scale_factor": 0.34}, True),
+    ("upsample", {"scale_factor": 1 / 3}, True),
+    ("upsample", {"scale_factor": 0.33}, False),
+]
+"""Of an image of two channels and three places: the kind, its fields, whether PyTorch takes it."""
+
+
+@pytest.mark.parametrize(("kind", "fields", "accepted"), CORNERS)
+def test_corner_agrees_with_pytorch(kind: str, fields: dict[str, Any], accepted: bool) -> None:
+    assert agree(Case(kind, fields, ((2, 3),))) == accepted
+
+
+def test_upsampling_rounds_as_floats_do() -> None:
+    """49 · (1/49) is below 1, 10 · 0.7 is 7, though the float is below 7/10."""
+    assert not agree(Case("upsample", {"scale_factor": 1 / 49}, ((1, 49),)))
+    assert agree(Case("upsample", {"scale_factor": 0.7}, ((1, 10),)))
+
+
+def test_average_of_a_volume_smaller_than_its_window() -> None:
+    """AvgPool3d alone does not count the padding when it asks whether its window fits."""
+    fields = {"kernel_size": 3, "stride": 1, "padding": 1}
+    assert agree(Case("avg_pool", fields, ((1, 2, 2),)))
+    assert not agree(Case("avg_pool", fields, ((1, 2, 2, 2),)))
+    assert agree(Case("avg_pool", {"kernel_size": 3, "padding": "same"}, ((1, 2, 2, 2),)))
