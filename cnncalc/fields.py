@@ -201,9 +201,12 @@ def _hulls(field: Even | Uneven, step: int) -> Callable[[int, int], tuple[int, i
 
     Where intervals do not ascend it is looked up in hulls of 1, 2, 4, … units: O(n log n).
     """
-    if isinstance(field, Even) or field.ascends:
+    if isinstance(field, Even):
         return lambda first, last: (field.interval(first)[0], field.interval(last)[1])
-    doubled = [(field.lows, field.highs)]
+    starts, ends = field.lows, field.highs
+    if field.ascends:
+        return lambda first, last: (starts[first], ends[last])
+    doubled = [(starts, ends)]
 
     def hull(first: int, last: int) -> tuple[int, int]:
         level = ((last - first) // step + 1).bit_length() - 1
