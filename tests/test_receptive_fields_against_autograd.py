@@ -37,10 +37,11 @@ from cnncalc.analysis import _Analysis
 from cnncalc.errors import SpecError
 from cnncalc.expansion import build_graph
 from cnncalc.layers import registry
-from cnncalc.layers.activation import Prelu, Softmax
+from cnncalc.layers.activation import Softmax
 from cnncalc.layers.base import Elementwise
 from cnncalc.layers.merge import Merge
 from cnncalc.layers.norm import LocalResponseNorm, _Norm
+from cnncalc.layers.relu import Prelu
 from cnncalc.scopes import INPUT
 
 torch = pytest.importorskip("torch", reason="receptive fields are compared with gradients")

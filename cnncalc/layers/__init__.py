@@ -13,10 +13,12 @@ from cnncalc.layers.base import REGISTRY, Layer
 FAMILIES = (
     "conv",
     "pool",
-    "activation",
+    "relu",
     "linear",
     "shape",
     "norm",
+    "adaptive_pool",
+    "activation",
     "merge",
     "dropout",
     "channel",

@@ -1,91 +1,21 @@
-"""Activations: every number by itself, save the two softmaxes, which see one axis."""
+"""Smooth activations: every number by itself, save the two softmaxes, which see one axis."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import sym
 from cnncalc.geometry import SAME, WHOLE, Reach
-from cnncalc.layers.base import Elementwise, Shape, Weights, write_shape
-from cnncalc.layers.types import Positive, PositiveInt
+from cnncalc.layers.base import Activation, Shape, write_shape
+from cnncalc.layers.types import Positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class _Activation(Elementwise):
-    """Built as `nn.<torch_name>` with those fields that differ from their defaults."""
-
-    torch_name: ClassVar[str]
-
-    def build(self, nn: Any, x: Shape) -> Any:
-        return getattr(nn, self.torch_name)(**self.non_default(*type(self).model_fields))
-
-
-class Relu(_Activation):
-    """max(0, x)."""
-
-    kind = "relu"
-    torch_name = "ReLU"
-
-
-class Relu6(_Activation):
-    """min(max(0, x), 6)."""
-
-    kind = "relu6"
-    torch_name = "ReLU6"
-
-
-class LeakyRelu(_Activation):
-    """x, or `negative_slope`·x below 0."""
-
-    kind = "leaky_relu"
-    torch_name = "LeakyReLU"
-    main = "negative_slope"
-    negative_slope: float = 0.01
-
-
-class Prelu(_Activation):
-    """x, or a learnt multiple of x below 0: one for all channels, or one for each."""
-
-    kind = "prelu"
-    torch_name = "PReLU"
-    main = "num_parameters"
-    num_parameters: PositiveInt = 1
-    init: float = 0.25
-
-    def output_shape(self, x: Shape) -> Shape:
-        if self.num_parameters not in (1, x[0]):
-            raise ShapeError(
-                f"num_parameters is 1 or the number of channels, {x[0]};"
-                f" received {self.num_parameters}"
-            )
-        return x
-
-    def weights(self, x: Shape) -> Weights:
-        return {"weight": (sym("C", self.num_parameters),)}
-
-
-class Elu(_Activation):
-    """x, or alpha·(exp(x) − 1) below 0."""
-
-    kind = "elu"
-    torch_name = "ELU"
-    main = "alpha"
-    alpha: float = 1.0
-
-
-class Selu(_Activation):
-    """The self-normalising ELU of Klambauer et al. 2017."""
-
-    kind = "selu"
-    torch_name = "SELU"
-
-
-class Gelu(_Activation):
+class Gelu(Activation):
     """x·Φ(x), or its tanh approximation."""
 
     kind = "gelu"
@@ -94,21 +24,21 @@ class Gelu(_Activation):
     approximate: Literal["none", "tanh"] = "none"
 
 
-class Silu(_Activation):
+class Silu(Activation):
     """x·sigmoid(x), also called swish."""
 
     kind = "silu"
     torch_name = "SiLU"
 
 
-class Mish(_Activation):
+class Mish(Activation):
     """x·tanh(softplus(x))."""
 
     kind = "mish"
     torch_name = "Mish"
 
 
-class Softplus(_Activation):
+class Softplus(Activation):
     """log(1 + exp(beta·x))/beta, linear above `threshold`."""
 
     kind = "softplus"
@@ -117,35 +47,35 @@ class Softplus(_Activation):
     threshold: float = 20.0
 
 
-class Sigmoid(_Activation):
+class Sigmoid(Activation):
     """1/(1 + exp(−x))."""
 
     kind = "sigmoid"
     torch_name = "Sigmoid"
 
 
-class Hardsigmoid(_Activation):
+class Hardsigmoid(Activation):
     """min(max(0, x + 3), 6)/6."""
 
     kind = "hardsigmoid"
     torch_name = "Hardsigmoid"
 
 
-class Hardswish(_Activation):
+class Hardswish(Activation):
     """x·min(max(0, x + 3), 6)/6."""
 
     kind = "hardswish"
     torch_name = "Hardswish"
 
 
-class Tanh(_Activation):
+class Tanh(Activation):
     """The hyperbolic tangent."""
 
     kind = "tanh"
     torch_name = "Tanh"
 
 
-class Softmax(_Activation):
+class Softmax(Activation):
     """Positive numbers that sum to 1 along axis `dim`, counted with the batch first."""
 
     kind = "softmax"

@@ -120,6 +120,15 @@ class Elementwise(Layer):
     flops_per_output: ClassVar[int | None] = 1
 
 
+class Activation(Elementwise):
+    """Built as `nn.<torch_name>` with those fields that differ from their defaults."""
+
+    torch_name: ClassVar[str]
+
+    def build(self, nn: Any, x: Shape) -> Any:
+        return getattr(nn, self.torch_name)(**self.non_default(*type(self).model_fields))
+
+
 class Rearrangement(Layer):
     """A layer that moves, repeats or drops numbers and computes nothing."""
 
