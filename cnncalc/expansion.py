@@ -229,7 +229,7 @@ class _Expansion:
             self.count(item)
             branch = scope.open("branch", branch_name)
             outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
-            self.graph.scopes[branch.path] = ScopeOutput("branch", branch.output)
+            self.graph.scopes[branch.path] = ScopeOutput("branch", branch.output, item)
         cls = find("add" if kind == RESIDUAL else kind)
         assert cls is not None
         layer = self.layers.get((cls.kind, "{}")) or self.layers.setdefault((cls.kind, "{}"), cls())
@@ -239,7 +239,7 @@ class _Expansion:
             if kind == RESIDUAL:
                 error.hint = "its shortcut must bring the body's channels and sizes"
             raise
-        self.graph.scopes[scope.path] = ScopeOutput(kind, scope.output)
+        self.graph.scopes[scope.path] = ScopeOutput(kind, scope.output, item)
         return scope.output
 
     def expand_scope(
@@ -275,7 +275,8 @@ class _Expansion:
             context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
         scope = context.scope.open(kind, name)
         output = self.expand(items, source, context._replace(scope=scope))
-        self.graph.scopes[scope.path] = ScopeOutput(kind, output)
+        seen = context.parameters if block else None
+        self.graph.scopes[scope.path] = ScopeOutput(kind, output, item, seen)
         return output
 
     def arguments(

@@ -49,7 +49,7 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
         for name, shape in zip(row.inputs, row.input_shapes, strict=True)
         if name not in inside
     }
-    kind, output = summary.scopes[scope]
+    kind, output = summary.scopes[scope][:2]
     flops = [row.flops for row in rows if row.flops is not None]
     all_counted = len(flops) == len(rows)
     return summary.layers[output]._replace(

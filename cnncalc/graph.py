@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.bounds import MAX_NODES, check_bounds
 from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
@@ -12,6 +12,8 @@ from cnncalc.layers.merge import Merge
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cnncalc.items import Item
 
 
@@ -21,6 +23,10 @@ class ScopeOutput(NamedTuple):
     kind: str
     """The name of a block, or group, residual, concat, branch …"""
     number: int
+    item: Item | None = None
+    """The item that the scope comes from; of a branch, its join's."""
+    parameters: Mapping[str, Any] | None = None
+    """Of a block call: the values that its items see."""
 
 
 class Node(NamedTuple):

@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from cnncalc.layers.base import Layer, Shape
 
 
 class Recorder:
-    """Stands in for `torch.nn`: every call returns the text of itself."""
+    """Stands in for `torch.nn`: a call of `nn.Conv2d(…)` returns what `make` makes of it."""
 
-    def __getattr__(self, name: str) -> Callable[..., str]:
-        def call(*args: Any, **options: Any) -> str:
-            written = [repr(arg) for arg in args]
-            written += [f"{key}={value!r}" for key, value in options.items()]
-            return f"nn.{name}({', '.join(written)})"
+    def __init__(self, make: Callable[[str, Sequence[Any], Mapping[str, Any]], Any]) -> None:
+        self._make = make
 
-        return call
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **options: self._make(name, args, options)
 
 
-_RECORDER = Recorder()
+def _write(name: str, args: Sequence[Any], options: Mapping[str, Any]) -> str:
+    written = [repr(arg) for arg in args]
+    written += [f"{key}={value!r}" for key, value in options.items()]
+    return f"nn.{name}({', '.join(written)})"
+
+
+_RECORDER = Recorder(_write)
 
 
 def record(layer: Layer, shapes: tuple[Shape, ...]) -> str:
