@@ -1,0 +1,91 @@
+"""Checkpoints: whole on disk or not there, checked when read, the one before kept."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnncalc.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAST = "last.pt"
+BEFORE = "before.pt"
+"""The last checkpoint but one: what is left if the disk damages the last."""
+BEST = "best.pt"
+
+
+def write_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint under a temporary name, syncs it, and renames it.
+
+    Raises:
+        OutputError: it cannot be written; what stood there before is as it was.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as a RuntimeError
+        with suppress(OSError):
+            draft.unlink()
+        reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise OutputError(f"{path}: the checkpoint cannot be written: {reason}") from None
+
+
+def save_last(state: dict[str, Any], folder: Path) -> None:
+    """Makes `state` the last checkpoint of a run; the one before it stays. Raises OutputError."""
+    last, new = folder / LAST, folder / f"new-{LAST}"
+    write_checkpoint(state, new)
+    if last.exists():
+        last.replace(folder / BEFORE)
+    new.replace(last)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in a checkpoint, on the CPU; it can run nothing.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise UsageError(f"{path}: the checkpoint is damaged")
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such checkpoint") from None
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{path}: the checkpoint is damaged: {reason}") from None
+    return state
+
+
+def read_last(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The newest checkpoint of a run that is whole, and what is wrong with newer ones.
+
+    Raises:
+        UsageError: there is none.
+    """
+    problems = []
+    for name in (LAST, f"new-{LAST}", BEFORE):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            return read_checkpoint(path), problems
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise UsageError(f"{'; '.join(problems)}; there is no older one")
+    raise UsageError(f"{folder}: there is no checkpoint to resume from")

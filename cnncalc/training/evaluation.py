@@ -1,0 +1,68 @@
+"""Figures of a model on a split: every sample counted once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from cnncalc.training.batches import Preparer
+    from cnncalc.training.data.dataset import Split
+
+BATCH = 1000
+"""Images evaluated at once."""
+
+
+class Figures(NamedTuple):
+    """Of one split. Accuracies are fractions."""
+
+    loss: float
+    accuracy: float
+    top5: float
+    count: int
+    confusion: Tensor
+    """(classes, classes) counts: rows are the true classes, columns what was said."""
+
+
+def evaluate_split(
+    model: nn.Module,
+    split: Split,
+    prepare: Preparer,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    classes: int,
+    autocast: Callable[[], torch.autocast],
+) -> Figures:
+    """Loss and accuracy over a whole split, in evaluation mode; the model's mode is kept.
+
+    `loss` gives one number a sample. Sums are kept in float64, so that the last, short batch has
+    its right weight.
+    """
+    device = next(model.parameters()).device
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    right5 = torch.zeros((), dtype=torch.int64, device=device)
+    confusion = torch.zeros(classes * classes, dtype=torch.int64, device=device)
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for images, labels in zip(
+            split.images.split(BATCH), split.labels.split(BATCH), strict=True
+        ):
+            x, y = prepare(images.to(device)), labels.to(device)
+            with autocast():
+                scores = model(x).float()
+            total += loss(scores, y).double().sum()
+            pairs = y * classes + scores[:, :classes].argmax(1)
+            confusion += torch.bincount(pairs, minlength=classes * classes)
+            best = scores.topk(min(5, scores.shape[1]), 1).indices
+            right5 += (best == y[:, None]).any(1).sum()
+    model.train(training)
+    count = len(split.labels)
+    table = confusion.view(classes, classes).cpu()
+    return Figures(
+        total.item() / count, table.trace().item() / count, right5.item() / count, count, table
+    )

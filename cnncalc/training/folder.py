@@ -1,0 +1,170 @@
+"""The folder of a run: what it was, how it went, and where it may go on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnncalc import __version__
+from cnncalc.drafts import draft_of
+from cnncalc.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METRICS = "metrics.csv"
+COLUMNS = (
+    "epoch",
+    "step",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "lr",
+    "seconds",
+    "images_per_second",
+)
+"""Of metrics.csv and metrics.jsonl. Accuracies are fractions; epochs and steps count from 1."""
+
+
+class RunFolder:
+    """Files of one run: spec.json, environment.json, metrics.csv and .jsonl, checkpoints/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @classmethod
+    def new(cls, name: str, path: Path | None = None) -> RunFolder:
+        """A folder for a new run: `path`, or runs/<name>-<time>.
+
+        Raises:
+            UsageError: a run is there already.
+            OutputError: it cannot be made.
+        """
+        if path is None:
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            path = _unused(Path("runs") / f"{_plain(name)}-{stamp}")
+        if (path / METRICS).exists():
+            raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
+        try:
+            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
+        return cls(path)
+
+    def describe(self, spec: Mapping[str, Any], options: Mapping[str, Any], device: str) -> None:
+        """Writes what is run, and on what. Raises `OutputError`."""
+        self.write_json("spec.json", spec)
+        self.write_json("options.json", options)
+        self.write_json("environment.json", environment(device))
+        self._write(METRICS, _row(COLUMNS))
+        self._write("metrics.jsonl", "")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Raises `UsageError` if this is no run."""
+        try:
+            known: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UsageError(f"{self.path}: is no folder of a run ({name} is missing)") from None
+        return known
+
+    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+        self._write(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Adds a row to the metrics. Raises `OutputError`."""
+        row = {name: figures.get(name) for name in COLUMNS}
+        self._append(METRICS, _row([_text(value) for value in row.values()]))
+        self._append("metrics.jsonl", json.dumps(row) + "\n")
+
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of metrics.csv, as text."""
+        text = (self.path / METRICS).read_text(encoding="utf-8")
+        return list(csv.DictReader(io.StringIO(text)))
+
+    def keep_until(self, step: int) -> None:
+        """Drops rows later than `step`: they are computed again. Those before stay as they are."""
+        for name, starts in ((METRICS, 1), ("metrics.jsonl", 0)):
+            path = self.path / name
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = lines[:starts]
+            for line in lines[starts:]:
+                at = json.loads(line)["step"] if name.endswith("l") else line.split(",")[1]
+                if line.endswith("\n") and int(at) <= step:
+                    kept.append(line)
+            if kept != lines:
+                self._write(name, "".join(kept))
+
+    def _write(self, name: str, text: str) -> None:
+        with draft_of(self.path / name) as draft:
+            draft.write_text(text, encoding="utf-8", newline="\n")
+
+    def _append(self, name: str, text: str) -> None:
+        try:
+            with (self.path / name).open("a", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"{self.path / name}: {error.strerror}") from None
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions, device and commit: what a run depends on beside its spec."""
+    found = {
+        "cnncalc": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "command": sys.argv,
+    }
+    if device.startswith("cuda"):
+        found["device_name"] = torch.cuda.get_device_name(device)
+    commit = _commit()
+    return found | ({"git_commit": commit} if commit else {})
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def _row(values: Any) -> str:
+    return ",".join(values) + "\n"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:60]
+
+
+def _unused(path: Path) -> Path:
+    number, free = 2, path
+    while free.exists():
+        free, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return free

@@ -1,0 +1,160 @@
+"""A model that learns: one step, and everything that a checkpoint holds."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
+
+from cnncalc.training.averaging import Average
+from cnncalc.training.optimizing import make_optimizer, make_schedule
+from cnncalc.training.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from cnncalc.recipe import LossRecipe, Recipe
+    from cnncalc.training.batches import Batch
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a run computes: chosen once, before it starts."""
+
+    device: torch.device
+    precision: torch.dtype
+    channels_last: bool
+    compiled: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def autocast(self) -> Any:
+        if self.precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.precision)
+
+
+class Learner:
+    """A model, its optimizer and its learning rate, and how far they are."""
+
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, setting: Setting, steps_per_epoch: int
+    ) -> None:
+        self.recipe, self.setting = recipe, setting
+        self.model = model.to(setting.device, memory_format=setting.memory_format)
+        self.compute = torch.compile(self.model) if setting.compiled else self.model
+        self.steps_per_epoch = steps_per_epoch
+        self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
+        self.optimizer = make_optimizer(self.model, recipe.optimizer)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.factor = make_schedule(recipe.schedule, steps_per_epoch, self.steps)
+        self.average = Average(self.model, recipe.ema) if recipe.ema else None
+        self.scaler = torch.amp.GradScaler(
+            setting.device.type, enabled=setting.precision == torch.float16
+        )
+        self.loss = loss_function(recipe.loss)
+        self.tally = Tally()
+        self.step = 0
+        self.seconds = 0.0
+        self.best_loss: float | None = None
+        self.without_better = 0
+
+    def learn(self, batch: Batch) -> None:
+        """One step of the optimizer."""
+        factor = self.factor(self.step)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        parts = self.recipe.accumulate
+        if parts == 1:
+            loss, scores = self._gradient(batch.images, batch.targets, 1.0)
+            self.tally.add(loss, scores, batch.labels)
+        else:
+            for images, targets, labels in zip(
+                *(part.chunk(parts) for part in (batch.images, batch.targets, batch.labels)),
+                strict=True,
+            ):
+                loss, scores = self._gradient(images, targets, len(labels) / len(batch.labels))
+                self.tally.add(loss, scores, labels)
+        if self.recipe.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.model)
+        self.step += 1
+
+    def _gradient(self, images: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
+        with self.setting.autocast():
+            scores = self.compute(images)
+            loss = self.loss(scores, targets)
+        self.scaler.scale(loss * share if share != 1.0 else loss).backward()
+        return loss.detach(), scores.detach()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs to go on as if it had never stopped."""
+        random: dict[str, Any] = {"cpu": torch.get_rng_state()}
+        if self.setting.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.setting.device)
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state() if self.average else None,
+            "random": random,
+            "tally": self.tally.state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "best_loss": self.best_loss,
+            "without_better": self.without_better,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.restore(state["average"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if "cuda" in state["random"] and self.setting.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.setting.device)
+        self.tally.restore(state["tally"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best_loss, self.without_better = state["best_loss"], state["without_better"]
+
+
+def loss_function(
+    recipe: LossRecipe, reduction: str = "mean"
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Scores (N, classes) and targets -> the loss; one number a sample if `reduction` is none.
+
+    Targets are classes (N,), or shares (N, classes).
+    """
+    if recipe.name == "cross_entropy":
+        smoothing = recipe.label_smoothing if reduction == "mean" else 0.0
+        return partial(F.cross_entropy, reduction=reduction, label_smoothing=smoothing)
+    return partial(_nll if recipe.name == "nll" else _mse, reduction)
+
+
+def _nll(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
+    if targets.dim() == 1:
+        return F.nll_loss(scores, targets, reduction=reduction)
+    losses = -(scores * targets).sum(1)
+    return losses.mean() if reduction == "mean" else losses
+
+
+def _mse(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
+    if targets.dim() == 1:
+        targets = F.one_hot(targets, scores.shape[1])
+    losses = (scores - targets).square().mean(1)
+    return losses.mean() if reduction == "mean" else losses
