@@ -12,6 +12,7 @@ from cnncalc.layers.merge import Merge
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
+    from cnncalc.initialization import Initialization
     from cnncalc.items import Item
 
 
@@ -51,6 +52,8 @@ class Graph:
     name: str
     source: str
     input_shape: Shape
+    init: Initialization
+    """How the weights of its module start."""
     nodes: list[Node] = field(default_factory=list)
     output: int = INPUT
     scopes: dict[str, ScopeOutput] = field(default_factory=dict)
