@@ -35,10 +35,11 @@ def load_weights(
     strict: bool = True,
     map: Mapping[str, str] | None = None,  # noqa: A002 - says what it is
 ) -> Loaded:
-    """Copies a foreign state dict, torchvision's for example, into `model`.
+    """Copies a state dict, our own or torchvision's for example, into `model`.
 
-    Tensors are matched in order among those of equal shape; trailing axes of length 1 are
-    ignored. `map` gives their name for some of ours and overrides the order.
+    Where names and shapes are all the model's, tensors are matched by name; otherwise in order
+    among those of equal shape. Trailing axes of length 1 are ignored. `map` gives their name for
+    some of ours and overrides both.
 
     Raises:
         UsageError: a name in `map` is unknown or its shapes differ; or, if `strict`, tensors of
@@ -47,6 +48,9 @@ def load_weights(
     own = model.state_dict()
     matched = _mapped(own, state_dict, map or {})
     taken = set(matched.values())
+    if _shapes(own) == _shapes(state_dict):
+        matched |= {name: name for name in own if name not in matched and name not in taken}
+        taken = set(matched.values())
     waiting: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for name, tensor in state_dict.items():
         if name not in taken:
@@ -78,6 +82,10 @@ def _mapped(
             shapes = f"{tuple(own[name].shape)} and {tuple(theirs[other].shape)}"
             raise UsageError(f"map: {name} and {other} differ in shape: {shapes}")
     return dict(chosen)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: _shape(tensor) for name, tensor in tensors.items()}
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
