@@ -188,6 +188,39 @@ class TestLoadWeights:
         assert model.channel_affine1.weight.tolist() == [5.0] * 3
         assert model.channel_affine2.weight.tolist() == [2.0] * 3
 
+    def test_a_state_of_our_own_is_matched_by_name_in_any_order(self) -> None:
+        square = {"conv": {"out_channels": 3, "kernel_size": 3, "padding": 1}}
+        spec = {"input": [3, 4, 4], "layers": [square, "batch_norm", square, "batch_norm"]}
+        saved = cnncalc.build(spec, seed=1).state_dict()
+        backwards = {name: saved[name] for name in reversed(saved)}
+        backwards["batch_norm1.weight"] = saved["batch_norm1.weight"].reshape(3, 1, 1) + 1
+        model = cnncalc.build(spec, seed=2)
+        loaded = cnncalc.load_weights(model, backwards)
+        assert loaded.matched == {name: name for name in saved}
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor.flatten(), backwards[name].flatten())
+
+    def test_names_of_our_own_with_other_shapes_are_matched_in_order(self) -> None:
+        layers = [{"linear": 2}, {"linear": 3}]
+        model = cnncalc.build({"input": [2], "layers": layers})
+        names = ["linear2.weight", "linear1.weight", "linear1.bias", "linear2.bias"]
+        sizes = [(2, 2), (3, 2), (2,), (3,)]
+        state = {name: torch.rand(size) for name, size in zip(names, sizes, strict=True)}
+        loaded = cnncalc.load_weights(model, state)
+        assert loaded.matched["linear1.weight"] == "linear2.weight"
+
+    def test_map_overrides_names(self) -> None:
+        model = cnncalc.build({"input": [3], "layers": [{"linear": 3}] * 2}, seed=0)
+        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        loaded = cnncalc.load_weights(model, state, map={"linear1.weight": "linear2.weight"})
+        assert loaded.matched == {
+            "linear1.weight": "linear2.weight",
+            "linear1.bias": "linear1.bias",
+            "linear2.weight": "linear1.weight",
+            "linear2.bias": "linear2.bias",
+        }
+        assert torch.equal(model.linear2.weight, state["linear1.weight"])
+
     @pytest.mark.parametrize(
         ("chosen", "message"),
         [

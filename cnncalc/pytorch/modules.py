@@ -266,7 +266,7 @@ class Reshape(nn.Module):
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(x.shape[0], *self.shape)  # len(x) would fix the batch of an export
 
     def extra_repr(self) -> str:
         return ", ".join(map(str, self.shape))
