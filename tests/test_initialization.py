@@ -16,7 +16,7 @@ torchvision = pytest.importorskip("torchvision", reason="torchvision is not inst
 
 from torch import nn  # noqa: E402
 
-from cnncalc.pytorch.initialization import last_norms  # noqa: E402
+from cnncalc.initialization import last_norms
 
 DECONV = {"conv_transpose": {"out_channels": 48, "kernel_size": 3}}
 LAYERS = [conv(64, 3), conv(96, 3, groups=2), DECONV, "flatten", {"linear": 200}]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from cnncalc.initialization import last_norms
 from cnncalc.layers.merge import Merge
-from cnncalc.layers.norm import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,18 +68,6 @@ def initialize(root: nn.Module, graph: Graph) -> None:
     if init.zero_init_residual:
         for name in last_norms(graph):
             nn.init.zeros_(root.get_submodule(name).get_parameter("weight"))
-
-
-def last_norms(graph: Graph) -> list[str]:
-    """The last normalisation layer with a weight in each residual's body, by name."""
-    bodies = {f"{path}.body" for path, scope in graph.scopes.items() if scope.kind == "residual"}
-    last: dict[str, str] = {}
-    for node in graph.nodes:
-        if isinstance(node.layer, Norm) and "weight" in node.layer.weights(*node.input_shapes):
-            parts = node.name.split(".")
-            scopes = (".".join(parts[:depth]) for depth in range(1, len(parts)))
-            last.update({scope: node.name for scope in scopes if scope in bodies})
-    return list(dict.fromkeys(last.values()))
 
 
 @contextmanager
