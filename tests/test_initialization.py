@@ -10,13 +10,12 @@ from support import conv, network
 
 import cnncalc
 from cnncalc.expansion import build_graph
+from cnncalc.initialization import last_norms
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 
 from torch import nn  # noqa: E402
-
-from cnncalc.initialization import last_norms
 
 DECONV = {"conv_transpose": {"out_channels": 48, "kernel_size": 3}}
 LAYERS = [conv(64, 3), conv(96, 3, groups=2), DECONV, "flatten", {"linear": 200}]
