@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.loading import analyze, load
     from cnncalc.pytorch.compiler import build as build
+    from cnncalc.pytorch.export import export as export
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
 
@@ -32,6 +33,7 @@ _HOME = {
     "UsageError": "errors",
     "analyze": "loading",
     "build": "pytorch.compiler",
+    "export": "pytorch.export",
     "load": "loading",
     "load_weights": "pytorch.weights",
 }
@@ -50,7 +52,7 @@ __all__ = [
     "analyze",
     "load",
 ]
-"""What needs no PyTorch; `build` and `load_weights` load it when they are first asked for."""
+"""What needs no PyTorch: the other names load it when they are first asked for."""
 
 
 def __getattr__(name: str) -> Any:

@@ -267,7 +267,7 @@ class _Analysis:
             costs.weights,
             learnt.value,
             frozen.value,
-            costs.buffers if node.shares is None else 0,
+            costs.buffers,
             costs.multiply_adds.value,
             None if costs.flops is None else costs.flops.value,
             seen.summary,

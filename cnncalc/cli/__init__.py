@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncalc import __version__
+from cnncalc.cli.export import export
 from cnncalc.cli.networks import list_networks, show
 from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.schema import schema
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("summarize")(summarize)
+app.command("export")(export)
 app.command("list")(list_networks)
 app.command("show")(show)
 app.command("schema")(schema)

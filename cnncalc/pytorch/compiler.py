@@ -11,6 +11,7 @@ from torch import fx, nn
 from cnncalc.expansion import build_graph
 from cnncalc.layers.merge import Concat, Merge, Multiply
 from cnncalc.loading import load
+from cnncalc.pytorch.initialization import initialize, seeded
 from cnncalc.pytorch.modules import namespace
 from cnncalc.scopes import INPUT
 from cnncalc.spec import Architecture
@@ -22,17 +23,27 @@ if TYPE_CHECKING:
     from cnncalc.graph import Graph, Node
 
 
-def build(network: Architecture | str | os.PathLike[str] | Mapping[str, Any]) -> nn.Module:
+def build(
+    network: Architecture | str | os.PathLike[str] | Mapping[str, Any], *, seed: int | None = None
+) -> nn.Module:
     """The network as an ordinary module: (N, *input) -> (N, *output).
 
-    Submodules and `state_dict` keys are the table's node names. Weights are PyTorch's defaults.
+    Submodules and `state_dict` keys are the table's node names. Weights start as the file's `init`
+    says, or as PyTorch's do. With a `seed`, which wins over the file's, they are the same in every
+    build, on every device, and the state of PyTorch's random numbers is left alone.
 
     Raises:
         SpecError: the spec is wrong.
     """
     if not isinstance(network, Architecture):
         network = load(network)
-    return compile_graph(build_graph(network))
+    graph = build_graph(network)
+    seed = graph.init.seed if seed is None else seed
+    if seed is None:
+        return compile_graph(graph)
+    device = torch.get_default_device()
+    with seeded(seed):
+        return compile_graph(graph).to(device)
 
 
 def compile_graph(graph: Graph) -> fx.GraphModule:
@@ -49,6 +60,7 @@ def compile_graph(graph: Graph) -> fx.GraphModule:
             values[node.number] = code.call_module(node.name, (operands[0],))
     code.output(values[graph.output])
     _share(root, graph)
+    initialize(root, graph)
     model = fx.GraphModule(root, code, class_name=_class_name(graph.name))
     model.train()
     return model
