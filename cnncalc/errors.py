@@ -3,6 +3,7 @@
     CnncalcError                  exit status 2 unless a class below says otherwise
     ├── UsageError                an unknown network, a bad option or argument
     ├── OutputError               a file that cannot be written           (exit status 1)
+    ├── TrainingError             a run that cannot go on                 (exit status 1)
     └── SpecError                 something is wrong in a spec
         ├── SyntaxSpecError       not YAML, or YAML that a spec may not use
         ├── FieldError            an unknown, missing or ill-typed field, kind or key
@@ -62,6 +63,12 @@ class UsageError(CnncalcError):
 
 class OutputError(CnncalcError):
     """A file that cannot be written."""
+
+    exit_status = 1
+
+
+class TrainingError(CnncalcError):
+    """A run that cannot go on."""
 
     exit_status = 1
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
-from cnncalc.errors import ExpressionError, FieldError, shorten
+from cnncalc.errors import ExpressionError, FieldError, UsageError, did_you_mean, shorten
 from cnncalc.expressions import worked_out
 from cnncalc.source import place_of
 from cnncalc.validation import check_brackets, unknown_key, validated
@@ -164,6 +164,28 @@ def parse_recipe(fields: Mapping[str, Any], parameters: Mapping[str, Any]) -> Re
             hint="say one of the two",
         )
     return recipe
+
+
+def with_settings(fields: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe with others set on top: `{"optimizer.lr": 0.1, "epochs": 5}`.
+
+    Raises:
+        UsageError: a setting has no such place.
+    """
+    result = dict(fields)
+    for path, value in settings.items():
+        name, dot, field = path.partition(".")
+        if name not in Recipe.model_fields or (dot and name not in SECTIONS):
+            hint = did_you_mean(name, Recipe.model_fields)
+            raise UsageError(f"train.{path}: there is no such field; {hint}")
+        if not dot:
+            result[name] = value
+            continue
+        section = result.get(name, {})
+        if not isinstance(section, dict):
+            section = {SECTIONS[name].main: section}
+        result[name] = {**section, field: value}
+    return result
 
 
 def _section(

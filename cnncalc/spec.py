@@ -26,6 +26,8 @@ from cnncalc.validation import check_brackets, unknown_key, validated
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cnncalc.recipe import Recipe
+
 FLOW_NAMES = ("in_channels", "in_size", "index")
 """What an expression sees beside parameters."""
 ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
@@ -216,6 +218,20 @@ class Architecture(BaseModel):
         fields = fields_at(self._data, "init", MAIN)
         fields[MAIN] = self.init
         return parse_initialization(fields, parameters)
+
+    def recipe(self, settings: Mapping[str, Any] | None = None) -> Recipe:
+        """How the network is trained, with fields set on top: `{"optimizer.lr": 0.1}`.
+
+        Raises:
+            UsageError: a setting has no such place.
+            SpecError: a field is wrong.
+        """
+        from cnncalc.recipe import parse_recipe, with_settings
+
+        fields = self.train or {}
+        if settings:
+            fields = with_settings(fields, settings)
+        return parse_recipe(fields, self.parameter_values())
 
     def _block(self, name: str) -> Block:
         path = f"blocks.{name}"

@@ -1,4 +1,4 @@
-"""Batches of data that live on the training device as whole tensors.
+"""Batches: of data that live on the training device as whole tensors, or that stream onto it.
 
 Everything random about a batch follows from (seed, epoch, step): the order of an epoch from
 (seed, epoch), augmentation from (seed, step). So a run that is resumed, in the middle of an epoch
@@ -7,6 +7,7 @@ too, sees the same batches as one that was never interrupted.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from hashlib import blake2b
 from random import Random
@@ -15,17 +16,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 
+from torch.utils.data import DataLoader
+
 from cnncalc.training.augment import augment_pixels, cutout, jitter, mix
+from cnncalc.training.data.dataset import Split, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
     from cnncalc.recipe import Recipe
-    from cnncalc.training.data.dataset import Split
 
 PIXEL = 255.0
+MAX_WORKERS = 8
+"""Processes that decode a stream."""
 
 
 class Batch(NamedTuple):
@@ -81,10 +86,24 @@ class Preparer:
         return self._of(x.device, x.dim() - 2, scale)
 
 
-def epoch_order(count: int, seed: int, epoch: int, device: torch.device) -> Tensor:
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     """The order of an epoch's samples: a permutation that (seed, epoch) alone decide."""
     generator = torch.Generator().manual_seed(mixed(seed, epoch, 0))
-    return torch.randperm(count, generator=generator).to(device)
+    return torch.randperm(count, generator=generator)
+
+
+def streamed(
+    stream: Stream, parts: Sequence[Tensor], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The samples of each part, decoded by worker processes ahead of their turn."""
+    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+        stream,
+        batch_sampler=[part.tolist() for part in parts],
+        num_workers=min(os.cpu_count() or 1, MAX_WORKERS),
+        pin_memory=device.type == "cuda",
+    )
+    for images, labels in loader:
+        yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
 def mixed(*numbers: int) -> int:
@@ -94,27 +113,24 @@ def mixed(*numbers: int) -> int:
 
 
 class TrainingBatches:
-    """The training batches of a resident split: gathered, augmented and normalised whole.
+    """The training batches of a split: gathered, augmented and normalised whole, on the device.
 
-    `rank` and `world` share out each batch over processes: batch b of an epoch is the same set of
-    images however many they are. The last, short batch of an epoch is trained on as well.
+    The last, short batch of an epoch is trained on as well.
     """
 
     def __init__(
         self,
-        split: Split,
+        split: Split | Stream,
         recipe: Recipe,
         prepare: Preparer,
         classes: int,
-        rank: int = 0,
-        world: int = 1,
+        device: torch.device,
     ) -> None:
         self.split = split
         self.recipe = recipe
         self.prepare = prepare
         self.classes = classes
-        self.rank, self.world = rank, world
-        self.device = split.images.device
+        self.device = device
         self.generator = torch.Generator(self.device)
         augment = recipe.augment
         self.moves = bool(augment.crop or augment.flip)
@@ -127,22 +143,31 @@ class TrainingBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
-        order = epoch_order(len(self.split.labels), self.recipe.seed, epoch, self.device)
-        parts = order.split(self.recipe.batch_size)
-        for number in range(start, len(parts)):
-            index = parts[number]
-            if self.world > 1:
-                index = index[self.rank :: self.world]
-            yield self.batch(index, epoch * len(self) + number)
+        order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
+        parts = order.split(self.recipe.batch_size)[start:]
+        step = epoch * len(self) + start
+        for number, (images, labels) in enumerate(self._raw(parts), step):
+            yield self.batch(images, labels, number)
 
-    def batch(self, index: Tensor, step: int) -> Batch:
-        """The images of these indices, augmented as step `step` does."""
-        images = self.split.images.index_select(0, index)
-        labels = self.split.labels.index_select(0, index)
+    def _raw(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images as they are, and labels, on the device."""
+        if isinstance(self.split, Stream):
+            yield from streamed(self.split, parts, self.device)
+            return
+        images, labels = self.split
+        for index in parts:
+            index = index.to(images.device, non_blocking=True)
+            yield (
+                images.index_select(0, index).to(self.device, non_blocking=True),
+                labels.index_select(0, index).to(self.device, non_blocking=True),
+            )
+
+    def batch(self, images: Tensor, labels: Tensor, step: int) -> Batch:
+        """Raw images and their labels, augmented as step `step` does."""
         if not self.draws:
             return Batch(self.prepare(images), labels, labels)
         augment, generator = self.recipe.augment, self.generator
-        generator.manual_seed(mixed(self.recipe.seed, step, 1, self.rank))
+        generator.manual_seed(mixed(self.recipe.seed, step, 1))
         if self.moves:
             images = augment_pixels(images, augment, generator)
         color = augment.color_jitter

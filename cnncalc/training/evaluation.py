@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from cnncalc.training.batches import streamed
+from cnncalc.training.data.dataset import Split, Stream
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
 
     from cnncalc.training.batches import Preparer
-    from cnncalc.training.data.dataset import Split
 
 BATCH = 1000
 """Images evaluated at once."""
@@ -31,7 +33,7 @@ class Figures(NamedTuple):
 
 def evaluate_split(
     model: nn.Module,
-    split: Split,
+    split: Split | Stream,
     prepare: Preparer,
     loss: Callable[[Tensor, Tensor], Tensor],
     classes: int,
@@ -49,10 +51,8 @@ def evaluate_split(
     training = model.training
     model.eval()
     with torch.inference_mode():
-        for images, labels in zip(
-            split.images.split(BATCH), split.labels.split(BATCH), strict=True
-        ):
-            x, y = prepare(images.to(device)), labels.to(device)
+        for images, y in _raw(split, device):
+            x = prepare(images)
             with autocast():
                 scores = model(x).float()
             total += loss(scores, y).double().sum()
@@ -66,3 +66,12 @@ def evaluate_split(
     return Figures(
         total.item() / count, table.trace().item() / count, right5.item() / count, count, table
     )
+
+
+def _raw(split: Split | Stream, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every sample once, in order."""
+    if isinstance(split, Stream):
+        yield from streamed(split, torch.arange(len(split)).split(BATCH), device)
+        return
+    for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
+        yield images.to(device), labels.to(device)

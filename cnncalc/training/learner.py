@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,25 +19,7 @@ if TYPE_CHECKING:
 
     from cnncalc.recipe import LossRecipe, Recipe
     from cnncalc.training.batches import Batch
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a run computes: chosen once, before it starts."""
-
-    device: torch.device
-    precision: torch.dtype
-    channels_last: bool
-    compiled: bool = False
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        return torch.channels_last if self.channels_last else torch.contiguous_format
-
-    def autocast(self) -> Any:
-        if self.precision == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.precision)
+    from cnncalc.training.setting import Setting
 
 
 class Learner:
@@ -117,6 +97,14 @@ class Learner:
             "best_loss": self.best_loss,
             "without_better": self.without_better,
         }
+
+    def weights(self) -> dict[str, Any]:
+        """The weights to keep: the averaged ones, if they are averaged."""
+        if self.average is None:
+            return {"model": self.model.state_dict(), "step": self.step}
+        with self.average.applied(self.model):
+            kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+        return {"model": kept, "step": self.step}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was taken."""
