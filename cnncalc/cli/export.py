@@ -44,7 +44,7 @@ def export(
     \b
     Examples:
       cnncalc export lenet.yaml lenet.onnx
-      cnncalc export resnet18 resnet18.pt2 --set classes=10
+      cnncalc export mlp3.yaml mlp3.pt2 --set width=100
     """  # noqa: D301 - \b keeps typer from filling the lines
     import cnncalc
 

@@ -61,9 +61,10 @@ class Form(NamedTuple):
     """What a file may be."""
 
     write: Callable[..., None]
-    """Takes the network, the path to write to and the options below that are given."""
+    """Takes the network, the path to write to, and such options of `takes` as are given."""
     takes: tuple[str, ...]
     what: str
+    """In words, for the command line's message."""
 
 
 def form_of(path: Path) -> Form:
@@ -100,9 +101,8 @@ def _model(network: Architecture, weights: Any) -> torch.nn.Module:
 
 
 def _program(model: torch.nn.Module, graph: Graph) -> torch.export.ExportedProgram:
-    sample = torch.zeros(
-        2, *graph.input_shape, device="cpu"
-    )  # a batch of 1 would be taken as fixed
+    # A batch of 1 would be taken as fixed.
+    sample = torch.zeros(2, *graph.input_shape, device="cpu")
     batch = torch.export.Dim("batch")
     try:
         program = torch.export.export(model, (sample,), dynamic_shapes=({0: batch},))
