@@ -29,7 +29,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 from cnncalc.pytorch import export as module  # noqa: E402
-from cnncalc.pytorch import to_onnx  # noqa: E402
+from cnncalc.pytorch import programs, to_onnx  # noqa: E402
 
 TINY = network([3, 6, 6], conv(4, 3), "relu", init={"seed": 1})
 
@@ -141,7 +141,7 @@ class TestOnnx:
     def test_what_onnx_lacks_is_named_by_its_layer(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "prepare", lambda *_: None)
+        monkeypatch.setattr(programs, "prepare", lambda *_: None)
         layers = ["relu", {"name": "stem", "layers": ["relu", {"adaptive_max_pool": 4}]}]
         with pytest.raises(OutputError) as caught:
             cnncalc.export(network([3, 9, 9], *layers), tmp_path / "net.onnx")
@@ -295,10 +295,19 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("arguments", "status", "message"),
         [
-            (("lenet", "net.txt"), 2, "net.txt: no export has the ending .txt; use .onnx or .pt2"),
-            (("lenet", "net"), 2, "net: has no ending; use .onnx or .pt2"),
-            (("lenet", "."), 2, ".: has no ending; use .onnx or .pt2"),
-            (("lenet", "-"), 2, "-: has no ending; use .onnx or .pt2"),
+            (
+                ("lenet", "net.txt"),
+                2,
+                "net.txt: no export has the ending .txt; use .py, .onnx, .pt2",
+            ),
+            (("lenet", "net"), 2, "net: has no ending; use .py, .onnx, .pt2"),
+            (("lenet", "."), 2, ".: has no ending; use .py, .onnx, .pt2"),
+            (("lenet", "-", "--opset", "20"), 2, "- prints Python source, which holds no weights"),
+            (
+                ("lenet", "net.py", "--weights", "a.pt"),
+                2,
+                "net.py: weights does not go with .py: source holds",
+            ),
             (("lenet", "folder.pt2"), 1, "folder.pt2: cannot be written: Is a directory"),
             (
                 ("lenet", "no/net.pt2"),
@@ -413,9 +422,18 @@ def test_parameters_input_and_variant_are_those_of_the_command_line(tmp_path: Pa
 
 def test_the_help_names_the_opsets() -> None:
     help_text = " ".join(invoke("export", "--help")[1].split())
-    assert f"{to_onnx.OPSETS[0]} to {to_onnx.OPSETS[-1]}; else {to_onnx.OPSET}" in help_text
-    endings = re.findall(r"\.(?:onnx|pt2)\b", help_text)
+    assert f"{to_onnx.OPSETS[0]} to {to_onnx.OPSETS[-1]}; else {module.OPSET}" in help_text
+    endings = re.findall(r"\.(?:onnx|pt2|py)\b", help_text)
     assert {*endings} == {*module.FORMS}
+
+
+def test_python_source_is_written_and_printed(tmp_path: Path) -> None:
+    status, out, err = invoke("export", "lenet", str(tmp_path / "lenet.py"))
+    assert (status, err) == (0, "")
+    assert out.endswith("lenet.py: Python source of PyTorch modules\n")
+    source = (tmp_path / "lenet.py").read_text(encoding="utf-8")
+    assert "class LeNet(nn.Module):" in source
+    assert invoke("export", "lenet", "-") == (0, source, "")
 
 
 def test_random_numbers_of_the_program_go_on_as_before(tmp_path: Path) -> None:
