@@ -62,11 +62,9 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        from cnncalc.errors import UsageError
+        from cnncalc.errors import torch_is_missing
 
-        raise UsageError(f"{name} needs PyTorch: pip install torch torchvision") from None
+        raise torch_is_missing(error, name) from None
     globals()[name] = value
     return value
 

@@ -61,6 +61,13 @@ class UsageError(CnncalcError):
         return _one_line(super().__str__(), 2 * LONGEST_MESSAGE)
 
 
+def torch_is_missing(error: ModuleNotFoundError, what: str) -> Exception:
+    """What to raise where `what` could not import PyTorch; any other error stays as it is."""
+    if error.name not in ("torch", "torchvision"):
+        return error
+    return UsageError(f"{what} needs PyTorch: pip install torch torchvision")
+
+
 class OutputError(CnncalcError):
     """A file that cannot be written."""
 

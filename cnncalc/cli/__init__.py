@@ -30,9 +30,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("summarize")(summarize)
-app.command("export")(export)
 app.command("list")(list_networks)
 app.command("show")(show)
+app.command("export")(export)
 app.command("schema")(schema)
 
 

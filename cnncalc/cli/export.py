@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from cnncalc.cli.options import Input, Settings, Spec, Variant, load_spec
-from cnncalc.cli.output import write
+from cnncalc.cli.output import is_stdout, write
+from cnncalc.errors import UsageError
 
 
 def export(
@@ -16,7 +17,7 @@ def export(
     file: Annotated[
         Path,
         typer.Argument(
-            help="The file to write; its ending, .onnx or .pt2, says what.",
+            help="The file to write, .py, .onnx or .pt2; - prints the Python source.",
             metavar="FILE",
             show_default=False,
         ),
@@ -26,7 +27,7 @@ def export(
         typer.Option(
             "--weights",
             metavar="CHECKPOINT",
-            help="A state dict, ours or torchvision's, saved by torch.save.",
+            help="A state dict, ours or torchvision's, saved by torch.save; for .onnx and .pt2.",
         ),
     ] = None,
     opset: Annotated[
@@ -37,23 +38,29 @@ def export(
     variant: Variant = None,
     settings: Settings = None,
 ) -> None:
-    """Write the built network as a file for other programs.
+    """Write the network as a file that runs without cnncalc.
 
-    For any batch size, in evaluation: ONNX, or a program of torch.export.
+    Readable PyTorch source, or the built module, in evaluation, as ONNX or a program of
+    torch.export.
 
     \b
     Examples:
+      cnncalc export lenet.yaml lenet.py
       cnncalc export lenet.yaml lenet.onnx
-      cnncalc export resnet18 resnet18.pt2 --set classes=10
+      cnncalc export mlp3.yaml mlp3.pt2 --set width=100
     """  # noqa: D301 - \b keeps typer from filling the lines
-    import cnncalc
+    from cnncalc.pytorch.export import OPSET, form_of
+    from cnncalc.pytorch.export import export as write_export
+    from cnncalc.pytorch.python_source import write_source
 
+    if is_stdout(file):
+        if weights is not None or opset is not None:
+            raise UsageError("- prints Python source, which holds no weights and needs no opset")
+        write(write_source(load_spec(spec, variant, settings, input_shape)))
+        return
+    form = form_of(file)
     network = load_spec(spec, variant, settings, input_shape)
-    cnncalc.export(network, file, weights=weights, opset=opset)
-
-    from cnncalc.pytorch.export import form_of
-    from cnncalc.pytorch.to_onnx import OPSET
-
-    what = form_of(file).what.format(opset=opset or OPSET)
+    write_export(network, file, weights=weights, opset=opset)
     started = f"weights from {weights}" if weights else "weights as they start"
-    write(f"{file}: {what}, any batch size, {started}\n")
+    about = form.what.format(opset=opset or OPSET)
+    write(f"{file}: {about}{f', {started}' if 'weights' in form.takes else ''}\n")

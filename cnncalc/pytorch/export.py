@@ -1,29 +1,28 @@
-"""A network as a file that runs without cnncalc: ONNX, or a program of torch.export."""
+"""A network as a file that runs without cnncalc: Python source, ONNX, or a program.
+
+Only what needs it loads PyTorch.
+"""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
 from cnncalc.drafts import draft_of
-from cnncalc.errors import OutputError, UsageError
-from cnncalc.expansion import build_graph
+from cnncalc.errors import UsageError, torch_is_missing
 from cnncalc.loading import load
-from cnncalc.pytorch.compiler import build
-from cnncalc.pytorch.to_onnx import OPSET, check_request, prepare, write_onnx
-from cnncalc.pytorch.weights import load_checkpoint
+from cnncalc.pytorch.python_source import write_source
 from cnncalc.spec import Architecture
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from cnncalc.graph import Graph
+OPSET = 20
+"""The ONNX operator set that is written unless another is asked for."""
+OPSETS = range(18, 24)
+"""Those that PyTorch's exporter can write."""
 
 
 def export(
@@ -33,8 +32,9 @@ def export(
     weights: str | os.PathLike[str] | None = None,
     opset: int | None = None,
 ) -> None:
-    """Writes the built network, in evaluation, for any batch size; the file's ending says how.
+    """Writes the network for any batch size; the file's ending says how.
 
+    Python source makes the module that `build` does. ONNX and programs hold it in evaluation;
     `weights` is a checkpoint that `load_weights` can match; without one the weights are those
     that `build` starts with. `opset` is for ONNX.
 
@@ -50,7 +50,7 @@ def export(
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in form.takes:
-            raise UsageError(f"{path}: {name} does not go with {path.suffix}")
+            raise UsageError(f"{path}: {name} does not go with {path.suffix}{form.why_not}")
     if not isinstance(network, Architecture):
         network = load(network)
     with draft_of(path) as draft:
@@ -61,9 +61,12 @@ class Form(NamedTuple):
     """What a file may be."""
 
     write: Callable[..., None]
-    """Takes the network, the path to write to and the options below that are given."""
+    """Takes the network, the path to write to, and such options of `takes` as are given."""
     takes: tuple[str, ...]
     what: str
+    """In words, for the command line's message."""
+    why_not: str = ""
+    """Why it takes no more options."""
 
 
 def form_of(path: Path) -> Form:
@@ -71,64 +74,34 @@ def form_of(path: Path) -> Form:
     form = FORMS.get(path.suffix.lower())
     if form is None:
         wrong = f"no export has the ending {path.suffix}" if path.suffix else "has no ending"
-        raise UsageError(f"{path}: {wrong}; use {' or '.join(FORMS)}")
+        raise UsageError(f"{path}: {wrong}; use {', '.join(FORMS)}")
     return form
 
 
-def _write_program(network: Architecture, file: Path, weights: Any = None) -> None:
-    graph = build_graph(network)
-    model = _model(network, weights)
-    with _quiet():
-        torch.export.save(_program(model, graph), file)
+def _write_source(network: Architecture, file: Path) -> None:
+    file.write_text(write_source(network), encoding="utf-8", newline="\n")
 
 
-def _write_onnx(network: Architecture, file: Path, weights: Any = None, opset: int = OPSET) -> None:
-    check_request(opset)
-    graph = build_graph(network)
-    model = _model(network, weights)
-    prepare(model, graph)
-    with _quiet():
-        write_onnx(_program(model, graph), model, file, opset=opset)
+def _with_torch(name: str) -> Callable[..., None]:
+    """A function of `programs`, which loads PyTorch."""
 
+    def write(network: Architecture, file: Path, **options: Any) -> None:
+        try:
+            programs = import_module("cnncalc.pytorch.programs")
+        except ModuleNotFoundError as error:
+            raise torch_is_missing(error, f"export to {file.suffix}") from None
+        getattr(programs, name)(network, file, **options)
 
-def _model(network: Architecture, weights: Any) -> torch.nn.Module:
-    with torch.device("cpu"):
-        model = build(network)
-    if weights is not None:
-        load_checkpoint(model, weights)
-    return model.eval()
-
-
-def _program(model: torch.nn.Module, graph: Graph) -> torch.export.ExportedProgram:
-    sample = torch.zeros(
-        2, *graph.input_shape, device="cpu"
-    )  # a batch of 1 would be taken as fixed
-    batch = torch.export.Dim("batch")
-    try:
-        program = torch.export.export(model, (sample,), dynamic_shapes=({0: batch},))
-    except Exception as error:  # noqa: BLE001 - whatever a network can make it raise
-        reason = str(error).strip().partition("\n")[0]
-        raise OutputError(f"torch.export cannot follow the network: {reason}") from None
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # names folders of this machine
-    return program
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporters' warnings and logs, which speak of their own inside."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    return write
 
 
 FORMS = {
-    ".onnx": Form(_write_onnx, ("weights", "opset"), "ONNX, opset {opset}"),
-    ".pt2": Form(_write_program, ("weights",), "a program of torch.export"),
+    ".py": Form(_write_source, (), "Python source of PyTorch modules", ": source holds no weights"),
+    ".onnx": Form(
+        _with_torch("write_onnx"), ("weights", "opset"), "ONNX, opset {opset}, any batch size"
+    ),
+    ".pt2": Form(
+        _with_torch("write_program"), ("weights",), "a program of torch.export, any batch size"
+    ),
 }
 """Each ending. The writer of another form is one more row."""

@@ -13,6 +13,7 @@ from cnncalc.errors import OutputError, UsageError, shorten
 from cnncalc.layers.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
 from cnncalc.layers.pool import AvgPool, MaxPool
 from cnncalc.layers.types import spread
+from cnncalc.pytorch.export import OPSETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cnncalc.graph import Graph, Node
-
-OPSET = 20
-"""The ONNX operator set that is written unless another is asked for."""
-OPSETS = range(18, 24)
-"""Those that PyTorch's exporter can write."""
 
 
 def check_request(opset: int) -> None:
@@ -88,7 +84,7 @@ def _bin_by_bin(module: Any, node: Node) -> None:
     module.forward = forward
 
 
-def write_onnx(
+def translate(
     program: torch.export.ExportedProgram, model: nn.Module, file: Path, *, opset: int
 ) -> None:
     """Writes the program of a model, with a dynamic batch; weights of over 2 GB lie beside.
