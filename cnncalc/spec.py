@@ -219,6 +219,15 @@ class Architecture(BaseModel):
         fields[MAIN] = self.init
         return parse_initialization(fields, parameters)
 
+    def portable(self) -> dict[str, Any]:
+        """What `load` makes this network of again: arguments that JSON can hold."""
+        return {
+            "spec": {**self._data, "name": self.name},
+            "variant": self._variant,
+            "parameters": self._overrides,
+            "input": list(self.input),
+        }
+
     def recipe(self, settings: Mapping[str, Any] | None = None) -> Recipe:
         """How the network is trained, with fields set on top: `{"optimizer.lr": 0.1}`.
 

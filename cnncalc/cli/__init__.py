@@ -15,6 +15,7 @@ from cnncalc.cli.networks import list_networks, show
 from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
+from cnncalc.cli.train import train
 from cnncalc.errors import CnncalcError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("summarize")(summarize)
+app.command("train")(train)
 app.command("list")(list_networks)
 app.command("show")(show)
 app.command("export")(export)

@@ -69,6 +69,13 @@ def load_spec(
     return load(spec, variant=variant, parameters=parameters, input=input_shape)
 
 
+def parse_settings(settings: list[str] | None) -> tuple[dict[str, Any], list[str]]:
+    """Those of `--set` that are fields of the recipe, `train.…`, parsed; and the others."""
+    found = [text for text in settings or () if text.strip().startswith("train.")]
+    others = [text for text in settings or () if text not in found]
+    return {key.removeprefix("train."): value for key, value in map(_parse_setting, found)}, others
+
+
 def _parse_setting(text: str) -> tuple[str, Any]:
     from cnncalc.source import parse_value
 

@@ -22,10 +22,11 @@ def pool_before_activation(model: fx.GraphModule) -> int:
         activation = pool.args[0]
         if not _calls(activation, modules, MONOTONE) or len(activation.users) > 1:
             continue
-        activation.replace_all_uses_with(activation.args[0])
-        pool.append(activation)
-        pool.replace_all_uses_with(activation, delete_user_cb=lambda user: user is not activation)
+        above = activation.args[0]
+        pool.replace_all_uses_with(activation)
+        pool.args = (above,)
         activation.args = (pool,)
+        pool.append(activation)
         moved += 1
     if moved:
         model.graph.lint()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,19 +18,45 @@ from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
 from cnncalc.training.checkpoints import read_last
-from cnncalc.training.data import DataSet, Split, load_data
+from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
 from cnncalc.training.folder import RunFolder
 from cnncalc.training.interruption import Interruption
 from cnncalc.training.learner import Learner
-from cnncalc.training.loop import Evaluated, Loop
+from cnncalc.training.loop import Evaluated, Loop, Progress
 from cnncalc.training.setting import Setting, choose_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import os
+    from collections.abc import Mapping, Sequence
 
+    from torch import nn
+
+    from cnncalc.analysis import Totals
     from cnncalc.graph import Graph
     from cnncalc.recipe import Recipe
-    from cnncalc.training.loop import Progress
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that ended, or was interrupted."""
+
+    folder: Path
+    model: nn.Module
+    finished: bool
+    signal: int
+    """Number of the signal that interrupted it, or 0."""
+    metrics: list[dict[str, str]]
+    """The rows of metrics.csv."""
+
+
+class Silent:
+    """Watches a run and says nothing."""
+
+    def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None: ...
+
+    def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
+
+    def epoch(self, row: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -44,4 +68,194 @@ class Plan:
     recipe: Recipe
     setting: Setting
     data: DataSet
-    rewrite: bool = True
+    rewrite: bool
+
+    @property
+    def totals(self) -> Totals:
+        return analyze_graph(self.graph).totals
+
+    @property
+    def classes(self) -> int:
+        return self.graph.shape_of(self.graph.output)[0]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.data.train.labels) // self.recipe.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
+
+
+def plan_run(
+    network: Architecture,
+    recipe: Recipe,
+    *,
+    data: Any = None,
+    device: str = "auto",
+    rewrite: bool = True,
+    compiled: bool = False,
+) -> Plan:
+    """Chooses and checks everything; reads the data.
+
+    Raises:
+        SpecError: the spec is wrong, or its output is no vector of scores.
+        UsageError: network, data and device do not go together.
+    """
+    graph = build_graph(network)
+    output = graph.shape_of(graph.output)
+    if len(output) != 1:
+        raise UsageError(
+            f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
+            " end it with flatten and linear"
+        )
+    setting = choose_setting(recipe, device, graph.input_shape, compiled=compiled)
+    chosen = recipe.data
+    options: dict[str, Any] = {
+        "input_shape": graph.input_shape,
+        "outputs": output[0],
+        "validation": chosen.validation,
+        "resize": chosen.resize,
+        "seed": recipe.seed,
+    }
+    if data is not None:
+        found = from_python(data, **options)
+    else:
+        found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
+    return Plan(network, graph, recipe, setting, found, rewrite)
+
+
+def train(
+    network: Architecture | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    data: Any = None,
+    device: str = "auto",
+    output: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    rewrite: bool = True,
+    compiled: bool = False,
+) -> Run:
+    """Trains a network as its `train:` section says, with `settings` such as {"epochs": 5} on top.
+
+    `data`: tensors or a Dataset instead of what the recipe names. The run's folder is `output`, or
+    runs/<name>-<time>.
+
+    Raises:
+        SpecError: the spec is wrong.
+        UsageError: network, data and device do not go together, or a run is in `output` already.
+        TrainingError: the loss is not finite.
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    if not isinstance(network, Architecture):
+        network = load(network)
+    recipe = network.recipe(settings)
+    plan = plan_run(network, recipe, data=data, device=device, rewrite=rewrite, compiled=compiled)
+    folder = RunFolder.new(plan.graph.name, None if output is None else Path(output))
+    folder.describe(
+        {
+            "network": network.portable(),
+            "settings": dict(settings or {}),
+            "device": device,
+            "rewrite": rewrite,
+            "compiled": compiled,
+            "recipe": recipe.model_dump(mode="json"),
+        },
+        str(plan.setting.device),
+    )
+    return carry_out(plan, folder, progress or Silent())
+
+
+def resume(
+    run: str | os.PathLike[str],
+    *,
+    data: Any = None,
+    device: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Goes on with a run from its last checkpoint, as if it had never stopped.
+
+    Raises:
+        UsageError: there is no run, or no checkpoint that is whole.
+    """
+    folder = RunFolder(Path(run))
+    known = folder.read_json("run.json")
+    network = load(**known["network"])
+    recipe = network.recipe({**known["settings"], **(settings or {})})
+    state, problems = read_last(folder.checkpoints)
+    plan = plan_run(
+        network,
+        recipe,
+        data=data,
+        device=device or known["device"],
+        rewrite=known["rewrite"],
+        compiled=known["compiled"],
+    )
+    folder.keep_until(state["step"])
+    return carry_out(plan, folder, progress or Silent(), state, problems)
+
+
+def carry_out(
+    plan: Plan,
+    folder: RunFolder,
+    progress: Progress,
+    state: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
+) -> Run:
+    """Trains as planned, from the beginning or from the state of a checkpoint."""
+    recipe, setting, data = plan.recipe, plan.setting, plan.data
+    torch.manual_seed(mixed(recipe.seed, 3))
+    seed = plan.graph.init.seed
+    with seeded(recipe.seed if seed is None else seed):
+        model = compile_graph(plan.graph)
+    if plan.rewrite:
+        pool_before_activation(model)
+    prepare = Preparer(data.mean, data.std, plan.graph.input_shape, setting.memory_format)
+    train, validation, test = (
+        placed(split, setting) for split in (data.train, data.validation, data.test)
+    )
+    assert train is not None
+    batches = TrainingBatches(train, recipe, prepare, plan.classes, setting.device)
+    learner = Learner(model, recipe, setting, len(batches))
+    if state is not None:
+        learner.restore(state)
+    progress.begin(plan, folder.path, learner.step, problems)
+    with Interruption() as interruption:
+        loop = Loop(learner, batches, Evaluated(validation, test), folder, progress, interruption)
+        finished = loop.run()
+    if finished:
+        folder.write_json("summary.json", summary_of(plan, folder, learner))
+    return Run(folder.path, model, finished, interruption.number, folder.rows())
+
+
+def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | None:
+    """A split in memory, on the training device if it has room."""
+    if not isinstance(split, Split) or setting.device.type == "cpu":
+        return split
+    if setting.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(setting.device)
+        if split.images.nbytes > free // 3:
+            return split
+    return Split(split.images.to(setting.device), split.labels.to(setting.device))
+
+
+def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any]:
+    """What the run came to."""
+    rows = folder.rows()
+    totals = plan.totals
+    last = {name: float(value) for name, value in rows[-1].items() if value}
+    trained = min(learner.step, learner.steps) * plan.recipe.batch_size
+    return {
+        "name": plan.graph.name,
+        "parameters": totals.parameters,
+        "multiply_adds": totals.multiply_adds,
+        "device": str(plan.setting.device),
+        "precision": str(plan.setting.precision).removeprefix("torch."),
+        "steps": learner.step,
+        "seconds": learner.seconds,
+        "best_val_loss": learner.best_loss,
+        "last": last,
+        # Forward, and twice as much backward.
+        "multiply_adds_per_second": 3 * totals.multiply_adds * trained / max(learner.seconds, 1e-9),
+    }

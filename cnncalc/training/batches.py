@@ -7,15 +7,15 @@ too, sees the same batches as one that was never interrupted.
 
 from __future__ import annotations
 
+import math
 import os
 from functools import cache
 from hashlib import blake2b
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
-
 from torch.utils.data import DataLoader
 
 from cnncalc.training.augment import augment_pixels, cutout, jitter, mix
@@ -96,7 +96,7 @@ def streamed(
     stream: Stream, parts: Sequence[Tensor], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The samples of each part, decoded by worker processes ahead of their turn."""
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         stream,
         batch_sampler=[part.tolist() for part in parts],
         num_workers=min(os.cpu_count() or 1, MAX_WORKERS),
@@ -139,12 +139,12 @@ class TrainingBatches:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self.split.labels) // self.recipe.batch_size)
+        return math.ceil(len(self.split.labels) / self.recipe.batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
-        parts = order.split(self.recipe.batch_size)[start:]
+        parts = torch.split(order, self.recipe.batch_size)[start:]
         step = epoch * len(self) + start
         for number, (images, labels) in enumerate(self._raw(parts), step):
             yield self.batch(images, labels, number)
@@ -155,8 +155,8 @@ class TrainingBatches:
             yield from streamed(self.split, parts, self.device)
             return
         images, labels = self.split
-        for index in parts:
-            index = index.to(images.device, non_blocking=True)
+        for part in parts:
+            index = part.to(images.device, non_blocking=True)
             yield (
                 images.index_select(0, index).to(self.device, non_blocking=True),
                 labels.index_select(0, index).to(self.device, non_blocking=True),

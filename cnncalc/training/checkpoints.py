@@ -77,7 +77,7 @@ def read_last(folder: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         UsageError: there is none.
     """
-    problems = []
+    problems: list[str] = []
     for name in (LAST, f"new-{LAST}", BEFORE):
         path = folder / name
         if not path.exists():

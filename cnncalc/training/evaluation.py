@@ -26,7 +26,7 @@ class Figures(NamedTuple):
     loss: float
     accuracy: float
     top5: float
-    count: int
+    samples: int
     confusion: Tensor
     """(classes, classes) counts: rows are the true classes, columns what was said."""
 
@@ -71,7 +71,9 @@ def evaluate_split(
 def _raw(split: Split | Stream, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Every sample once, in order."""
     if isinstance(split, Stream):
-        yield from streamed(split, torch.arange(len(split)).split(BATCH), device)
+        yield from streamed(split, torch.split(torch.arange(len(split)), BATCH), device)
         return
-    for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
+    for images, labels in zip(
+        torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True
+    ):
         yield images.to(device), labels.to(device)

@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 class RunFolder:
-    """Files of one run: spec.json, environment.json, metrics.csv and .jsonl, checkpoints/."""
+    """Files of one run: run.json, environment.json, metrics.csv and .jsonl, checkpoints/."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,10 +68,9 @@ class RunFolder:
             raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
         return cls(path)
 
-    def describe(self, spec: Mapping[str, Any], options: Mapping[str, Any], device: str) -> None:
+    def describe(self, run: Mapping[str, Any], device: str) -> None:
         """Writes what is run, and on what. Raises `OutputError`."""
-        self.write_json("spec.json", spec)
-        self.write_json("options.json", options)
+        self.write_json("run.json", run)
         self.write_json("environment.json", environment(device))
         self._write(METRICS, _row(COLUMNS))
         self._write("metrics.jsonl", "")

@@ -13,7 +13,7 @@ from cnncalc.training.optimizing import make_optimizer, make_schedule
 from cnncalc.training.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ class Learner:
         self, model: nn.Module, recipe: Recipe, setting: Setting, steps_per_epoch: int
     ) -> None:
         self.recipe, self.setting = recipe, setting
-        self.model = model.to(setting.device, memory_format=setting.memory_format)
+        self.model = model.to(setting.device).to(memory_format=setting.memory_format)
         self.compute = torch.compile(self.model) if setting.compiled else self.model
         self.steps_per_epoch = steps_per_epoch
         self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
@@ -77,7 +77,7 @@ class Learner:
         with self.setting.autocast():
             scores = self.compute(images)
             loss = self.loss(scores, targets)
-        self.scaler.scale(loss * share if share != 1.0 else loss).backward()
+        torch.autograd.backward(self.scaler.scale(loss * share if share != 1.0 else loss))
         return loss.detach(), scores.detach()
 
     def state(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Learner:
             kept = {name: value.clone() for name, value in self.model.state_dict().items()}
         return {"model": kept, "step": self.step}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state` was taken."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnncalc.errors import TrainingError
 from cnncalc.training.checkpoints import BEST, save_last, write_checkpoint
@@ -18,8 +16,11 @@ from cnncalc.training.evaluation import Figures, evaluate_split
 from cnncalc.training.learner import loss_function
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from cnncalc.training.batches import TrainingBatches
-    from cnncalc.training.data.dataset import Split
+    from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.folder import RunFolder
     from cnncalc.training.interruption import Interruption
     from cnncalc.training.learner import Learner
@@ -33,6 +34,9 @@ SAVE_SECONDS = 180.0
 class Progress(Protocol):
     """Who watches a run."""
 
+    def begin(self, plan: Any, folder: Path, step: int, problems: Sequence[str]) -> None:
+        """Told before the first step; `problems` are checkpoints that were damaged."""
+
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
         """Told now and then within an epoch; `images` were trained on since it was told last."""
 
@@ -43,8 +47,8 @@ class Progress(Protocol):
 class Evaluated(NamedTuple):
     """The splits that a run is evaluated on."""
 
-    validation: Split | None
-    test: Split | None
+    validation: Split | Stream | None
+    test: Split | Stream | None
 
 
 class Loop:
@@ -111,8 +115,9 @@ class Loop:
         ago = learner.tally.look()
         if ago is not None:
             step = learner.step - ago // self.recipe.accumulate
+            epoch = (step - 1) // len(self.batches) + 1
             raise TrainingError(
-                f"the loss is not finite at step {step} (epoch {(step - 1) // len(self.batches) + 1});"
+                f"the loss is not finite at step {step} (epoch {epoch});"
                 f" the checkpoints in {self.folder.checkpoints} are older: try a lower"
                 " train.optimizer.lr, or train.clip"
             )
@@ -160,13 +165,20 @@ class Loop:
             self._keep_best(validation.loss)
         self.progress.epoch(row)
 
-    def _figures(self, split: Split | None) -> Figures | None:
+    def _figures(self, split: Split | Stream | None) -> Figures | None:
         if split is None:
             return None
         learner = self.learner
         loss = loss_function(self.recipe.loss, "none")
         classes = self.batches.classes
-        arguments = (learner.model, split, self.batches.prepare, loss, classes, learner.setting.autocast)
+        arguments = (
+            learner.model,
+            split,
+            self.batches.prepare,
+            loss,
+            classes,
+            learner.setting.autocast,
+        )
         if learner.average is None:
             return evaluate_split(*arguments)
         with learner.average.applied(learner.model):

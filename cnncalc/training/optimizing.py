@@ -56,7 +56,7 @@ def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Opt
         options["fused"] = True
     try:
         return cls(groups, **options)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError):
         if options.pop("fused", None):
             try:
                 return cls(groups, **options)  # fused kernels do not take these weights
@@ -70,7 +70,8 @@ def _trained(model: nn.Module) -> Iterable[nn.Parameter]:
 
 
 def _groups(model: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, Any]]:
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for weight in _trained(model):
         (decayed if recipe.decay_all or weight.dim() > 1 else spared).append(weight)
     groups = [
@@ -112,6 +113,7 @@ def _curve(recipe: ScheduleRecipe, steps_per_epoch: int, steps: int) -> Callable
         return lambda step: (
             (step + 1) / (peak + 1)
             if step < peak
-            else final + (1 - final) * (1 + math.cos(math.pi * (step - peak) / max(last - peak, 1))) / 2
+            else final
+            + (1 - final) * (1 + math.cos(math.pi * (step - peak) / max(last - peak, 1))) / 2
         )
     return lambda step: 1.0

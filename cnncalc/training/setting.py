@@ -65,7 +65,9 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:1 or mps") from None
+        raise UsageError(
+            f"there is no device {name!r}; use auto, cpu, cuda, cuda:1 or mps"
+        ) from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device {name}: PyTorch finds no CUDA device; use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

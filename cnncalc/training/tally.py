@@ -36,7 +36,9 @@ class Tally:
         losses, scores, labels = zip(*self.pending, strict=True)
         right = torch.cat(scores).argmax(1).eq(torch.cat(labels)).sum()
         numbers = torch.stack(losses).tolist()
-        for loss, part in zip(numbers, labels, strict=True):  # in order: sums do not depend on looks
+        for loss, part in zip(
+            numbers, labels, strict=True
+        ):  # in order: sums do not depend on looks
             self.loss_sum += loss * len(part)
             self.count += len(part)
         self.right += int(right)

@@ -1,0 +1,127 @@
+"""What a run says on its way: a bar on a terminal, one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.progress import Progress, TaskID
+
+    from cnncalc.training.api import Plan
+
+HEAD = "epoch  train loss  accuracy  val loss  accuracy  test loss  accuracy    images/s"
+
+
+def describe(plan: Plan) -> str:
+    """What will happen, a line each."""
+    data, recipe, setting, totals = plan.data, plan.recipe, plan.setting, plan.totals
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    counts = ", ".join(f"{len(s.labels):,} {name}" for name, s in splits.items() if s is not None)
+    layout = ", channels_last" if setting.channels_last else ""
+    precision = str(setting.precision).removeprefix("torch.")
+    lines = {
+        "network": f"{plan.graph.name}, {totals.parameters:,} parameters,"
+        f" {totals.multiply_adds:,} multiply-adds an image",
+        "data": f"{data.name}: {counts}; {len(data.classes)} classes",
+        "steps": f"{plan.steps:,} of {recipe.batch_size} images, {plan.steps_per_epoch:,} an epoch",
+        "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
+        "device": f"{setting.device}, {precision}{layout}",
+        "memory": f"{totals.weight_bytes:,} bytes of weights,"
+        f" {totals.activation_bytes * recipe.batch_size:,} of activations",
+    }
+    return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+
+
+def watcher(*, quiet: bool) -> Any:
+    """Who watches the run, on stderr."""
+    if quiet or sys.stderr is None:
+        return Quiet()
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Quiet:
+    """Says nothing but what is wrong."""
+
+    def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
+        for problem in problems:
+            self.say(f"{problem}; the one before it is used")
+
+    def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
+
+    def epoch(self, row: Mapping[str, Any]) -> None: ...
+
+    def say(self, text: str) -> None:
+        if sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+
+
+class Lines(Quiet):
+    """A line after each evaluation."""
+
+    def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
+        super().begin(plan, folder, step, problems)
+        self.say(describe(plan).rstrip())
+        self.say(f"{'run':<10} {folder}{f', from step {step:,}' if step else ''}")
+        self.say(HEAD)
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        pairs = [("train_loss", "train_accuracy"), ("val_loss", "val_accuracy")]
+        cells = [f"{row['epoch']:>5}"]
+        for loss, accuracy in [*pairs, ("test_loss", "test_accuracy")]:
+            width = 10 if loss == "train_loss" else 8 if loss == "val_loss" else 9
+            known = row[loss] is not None
+            cells.append(f"{row[loss]:>{width}.4f}" if known else f"{'–':>{width}}")
+            cells.append(f"{row[accuracy]:>8.2%}" if known else f"{'–':>8}")
+        cells.append(f"{row['images_per_second']:>10,.0f}")
+        self.say("  ".join(cells))
+
+
+class Bar(Lines):
+    """A bar with loss, accuracy, images a second and the time left."""
+
+    def __init__(self) -> None:
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.seen = 0.0
+
+    def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
+        super().begin(plan, folder, step, problems)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        self.bar = Progress(
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
+            TextColumn("{task.fields[speed]:,.0f} images/s"),
+            TimeLeft(),
+            console=Console(file=sys.stderr),
+            transient=True,
+        )
+        self.task = self.bar.add_task(
+            "", total=plan.steps, completed=step, loss=0, accuracy=0, speed=0
+        )
+        self.bar.start()
+        self.seen = time.monotonic()
+
+    def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
+        if self.bar is None or self.task is None:
+            return
+        now = time.monotonic()
+        speed = images / max(now - self.seen, 1e-9)
+        self.seen = now
+        self.bar.update(self.task, completed=step, loss=loss, accuracy=accuracy, speed=speed)
+        if self.bar.finished:
+            self.bar.stop()
+
+    def say(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        else:
+            super().say(text)

@@ -1,0 +1,126 @@
+"""`cnncalc train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cnncalc.cli.options import Input, Settings, Variant, complete_spec, load_spec, parse_settings
+from cnncalc.cli.output import write
+from cnncalc.errors import UsageError
+
+
+def _field(name: str, metavar: str, help_text: str) -> Any:
+    return typer.Option(f"--{name}", metavar=metavar, help=help_text, show_default=False)
+
+
+def train(
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            help="A file, - for standard input, or a bundled network or variant.",
+            metavar="SPEC",
+            autocompletion=complete_spec,
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, _field("data", "NAME", "digits, mnist, cifar10, imagefolder, npz …")
+    ] = None,
+    data_dir: Annotated[
+        str | None, _field("data-dir", "DIR", "Where the data lie already.")
+    ] = None,
+    epochs: Annotated[float | None, _field("epochs", "N", "Passes over the data.")] = None,
+    steps: Annotated[int | None, _field("steps", "N", "Steps in all, instead of epochs.")] = None,
+    batch_size: Annotated[int | None, _field("batch-size", "N", "Images a step.")] = None,
+    lr: Annotated[float | None, _field("lr", "RATE", "The learning rate.")] = None,
+    validation: Annotated[
+        float | None, _field("validation", "SHARE", "Training data held out to choose the best.")
+    ] = None,
+    precision: Annotated[
+        str | None, _field("precision", "NAME", "auto, float32, bfloat16 or float16.")
+    ] = None,
+    seed: Annotated[
+        int | None, _field("seed", "N", "Of weights, shuffling and augmentation.")
+    ] = None,
+    device: Annotated[
+        str | None, _field("device", "NAME", "auto, cpu, cuda, cuda:1 or mps; auto if not given.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="The run's folder, else runs/NAME-TIME."
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None, _field("resume", "RUN", "Go on with this run; no SPEC is needed.")
+    ] = None,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite/--no-rewrite", help="Max pools before their activations.")
+    ] = True,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Run under torch.compile.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would happen, and stop.")
+    ] = False,
+    input_shape: Input = None,
+    variant: Variant = None,
+    settings: Settings = None,
+) -> None:
+    """Train a network as its train: section says.
+
+    Writes a folder with metrics and checkpoints. Ctrl-C saves; --resume goes on.
+
+    \b
+    Examples:
+      cnncalc train lenet.yaml --data digits --epochs 15
+      cnncalc train lenet.yaml --data mnist --device cuda --set train.optimizer.lr=0.25
+      cnncalc train --resume runs/lenet-20261121-101500
+    """  # noqa: D301 - \b keeps typer from filling the lines
+    from cnncalc.cli.progress import describe, watcher
+    from cnncalc.training import api
+
+    chosen = {
+        "data.name": data,
+        "data.dir": None if data_dir is None else str(Path(data_dir).absolute()),
+        "data.validation": validation,
+        "optimizer.lr": lr,
+        "epochs": epochs,
+        "steps": steps,
+        "batch_size": batch_size,
+        "precision": precision,
+        "seed": seed,
+    }
+    recipe_settings, others = parse_settings(settings)
+    recipe_settings |= {name: value for name, value in chosen.items() if value is not None}
+    progress = watcher(quiet=quiet)
+    if resume is not None:
+        if spec is not None or others or variant or input_shape or output:
+            raise UsageError("--resume goes on with a run as it was: give no SPEC beside it")
+        run = api.resume(resume, device=device, settings=recipe_settings, progress=progress)
+    elif spec is None:
+        raise UsageError("give a SPEC to train, or --resume RUN")
+    else:
+        network = load_spec(spec, variant, others, input_shape)
+        where: dict[str, Any] = {
+            "device": device or "auto",
+            "rewrite": rewrite,
+            "compiled": compiled,
+        }
+        if dry_run:
+            plan = api.plan_run(network, network.recipe(recipe_settings), **where)
+            write(describe(plan))
+            return
+        run = api.train(
+            network, output=output, settings=recipe_settings, progress=progress, **where
+        )
+    if not run.finished:
+        sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
+        raise typer.Exit(128 + run.signal)
+    if not quiet:
+        write(f"{run.folder}\n")

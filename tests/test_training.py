@@ -1,0 +1,235 @@
+"""`cnncalc train`: learns, is reproducible, survives what stops it, and goes on bit for bit."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import conv, network
+
+import cnncalc
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from cnncalc.training import api  # noqa: E402
+from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, {"dropout": 0.2}]
+NET = network([1, 8, 8], *LAYERS, "flatten", {"linear": 10}, name="tiny")
+AUGMENT = {"crop": 1, "flip": True, "cutout": 2, "color_jitter": 0.2, "mixup": 0.2, "cutmix": 1.0}
+RICH = {
+    "epochs": 3,
+    "batch_size": 64,
+    "optimizer.name": "adamw",
+    "optimizer.lr": 0.01,
+    "optimizer.weight_decay": 0.05,
+    "schedule.name": "cosine",
+    "schedule.warmup": 0.5,
+    "data.validation": 0.1,
+    "loss.label_smoothing": 0.1,
+    "clip": 1.0,
+    "ema": 0.9,
+    "augment": AUGMENT,
+}
+"""Settings that use most of what a recipe has."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def train(folder: Path, settings: dict[str, Any] | None = None, **options: Any) -> api.Run:
+    return api.train(NET, output=folder, settings=settings or {"epochs": 2}, device="cpu", **options)
+
+
+def weights(run: Path) -> dict[str, Any]:
+    state = read_checkpoint(run / "checkpoints" / "last.pt")["model"]
+    return dict(state)
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def without_times(run: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def test_it_learns_digits(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", {"epochs": 12, "optimizer.lr": 0.2, "batch_size": 64})
+    assert run.finished
+    assert float(run.metrics[-1]["test_accuracy"]) > 0.9
+    assert [int(row["epoch"]) for row in run.metrics] == [*range(1, 13)]
+    summary = json.loads((run.folder / "summary.json").read_text())
+    assert summary["parameters"] == cnncalc.analyze(NET).totals.parameters
+
+
+def test_a_run_is_reproduced_by_its_seed_and_changed_by_another(tmp_path: Path) -> None:
+    settings = {**RICH, "epochs": 1}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(tmp_path / name, {**settings, "seed": seed})
+    assert_equal_weights(tmp_path / "a", tmp_path / "b")
+    assert without_times(tmp_path / "a") == without_times(tmp_path / "b")
+    a, c = weights(tmp_path / "a"), weights(tmp_path / "c")
+    assert not torch.equal(a["conv1.weight"], c["conv1.weight"])
+
+
+def test_evaluation_counts_each_sample_once(tmp_path: Path) -> None:
+    """The figures of metrics.csv, worked out by hand from the checkpoint."""
+    run = train(tmp_path / "run")
+    test = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
+    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    model = cnncalc.build(NET).eval()
+    model.load_state_dict(weights(run.folder))
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
+    with torch.no_grad():
+        scores = model((test.images / 255 - mean) / std)
+    loss = torch.nn.functional.cross_entropy(scores, test.labels).item()
+    accuracy = (scores.argmax(1) == test.labels).double().mean().item()
+    last = without_times(run.folder)[-1]
+    assert last["test_loss"] == pytest.approx(loss, rel=1e-5)
+    assert last["test_accuracy"] == pytest.approx(accuracy)
+
+
+# --- what stops a run -----------------------------------------------------------------------------
+
+
+class StopAt:
+    """Interrupts a run as a signal would, when it is told of a step."""
+
+    def __init__(self, step: int) -> None:
+        self.at = step
+
+    def begin(self, *_: Any) -> None: ...
+
+    def epoch(self, _: Any) -> None: ...
+
+    def step(self, step: int, *_: Any) -> None:
+        if step >= self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 23, 41])
+def test_resuming_changes_nothing(
+    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an epoch and at its end: weights and metrics to the last bit."""
+    train(tmp_path / "whole", RICH)
+    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    run = train(tmp_path / "cut", RICH, progress=StopAt(stop))
+    assert not run.finished
+    assert run.signal == signal.SIGTERM
+    rows = (tmp_path / "cut" / "metrics.csv").read_text()
+    run = api.resume(tmp_path / "cut")
+    assert run.finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
+    assert (tmp_path / "cut" / "metrics.csv").read_text().startswith(rows)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """kill -9, 20 times: the weights are those of a run that was left alone."""
+    settings = {**RICH, "epochs": 40}
+    train(tmp_path / "whole", settings)
+    script = f"""
+import sys, torch
+torch.set_num_threads(1)
+from cnncalc.training import api, loop
+loop.SAVE_SECONDS, loop.LOOK_EVERY = 0.02, 1
+folder, first = sys.argv[1], sys.argv[2] == "first"
+try:
+    run = api.resume(folder)
+except Exception as error:
+    if "there is no checkpoint" not in str(error) and "is no folder of a run" not in str(error):
+        raise
+    import shutil
+    shutil.rmtree(folder, ignore_errors=True)
+    run = api.train({NET!r}, output=folder, settings={settings!r}, device="cpu")
+sys.exit(0 if run.finished else 9)
+"""
+    folder = tmp_path / "killed"
+    kills = 0
+    while True:
+        command = [sys.executable, "-c", script, str(folder), "go"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        if kills < 20:
+            try:
+                process.wait(timeout=3.0 + 0.05 * (kills * 7 % 11))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+                continue
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors.decode()
+        break
+    assert kills >= 3
+    assert_equal_weights(tmp_path / "whole", folder)
+    assert without_times(tmp_path / "whole") == without_times(folder)
+
+
+def test_a_damaged_checkpoint_is_recognised(tmp_path: Path) -> None:
+    train(tmp_path / "whole", RICH)
+    train(tmp_path / "run", RICH)
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    last.write_bytes(content)
+    run = api.resume(tmp_path / "run")
+    assert run.finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(cnncalc.CnncalcError, match=r"the loss is not finite at step \d+ \(epoch"):
+        train(tmp_path / "run", {"optimizer.lr": 1e20, "epochs": 3})
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    if path.exists():
+        state = read_checkpoint(path)["model"]
+        assert all(math.isfinite(value.double().sum()) for value in state.values())
+
+
+def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
+    train(tmp_path / "run")
+    with pytest.raises(cnncalc.UsageError, match="a run is there already; --resume"):
+        train(tmp_path / "run")
+
+
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(json.dumps(NET), encoding="utf-8")
+    options = ["--epochs", "100000", "--output", str(tmp_path / "run"), "--device", "cpu"]
+    command = [sys.executable, "-m", "cnncalc", "train", str(spec), *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch"):
+            break
+    time.sleep(0.5)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert f"go on with: cnncalc train --resume {tmp_path / 'run'}" in errors
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
