@@ -20,6 +20,7 @@ from cnncalc.training.data import (  # noqa: E402
     DataSet,
     Split,
     Stream,
+    images,
     load_data,
 )
 
@@ -81,6 +82,12 @@ def test_stream_and_memory_hold_the_same(folder: Path) -> None:
             assert isinstance(label, int)
             assert label == first.labels[index]
     assert (stream.mean, stream.std) == (held.mean, held.std)
+
+
+def test_threads_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = load(folder)
+    monkeypatch.setattr(images, "_THREADS", 1)
+    assert torch.equal(load(folder).train.images, many.train.images)
 
 
 def test_stream_works_in_workers(folder: Path) -> None:
@@ -245,8 +252,10 @@ def test_corrupt_image_of_a_stream_is_named_by_workers_too(folder: Path) -> None
     stream = load(folder, memory_limit=10, test_share=0).train
     spoil(folder)
     loader = torch.utils.data.DataLoader(stream, batch_size=20, num_workers=1)
+    batches: Any = iter(loader)
     with pytest.raises(CorruptImageError) as caught:
-        next(iter(loader))
+        next(batches)
+    batches._shutdown_workers()  # the caught error keeps them alive
     message = str(caught.value)
     assert message.startswith(f"{folder / 'cat' / '3.png'}: a corrupt image: ")
     assert "Traceback" not in message
