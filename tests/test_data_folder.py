@@ -18,6 +18,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 from cnncalc.training.data import (  # noqa: E402
     CorruptImageError,
     DataSet,
+    ImageError,
     Split,
     Stream,
     images,
@@ -355,6 +356,12 @@ def test_validation_share_beside_a_validation_folder(tmp_path: Path) -> None:
 def test_unreadable_image_is_not_called_corrupt(folder: Path) -> None:
     stream = load(folder, memory_limit=10, test_share=0).train
     (folder / "cat" / "3.png").unlink()
-    with pytest.raises(UsageError, match=r"3\.png: cannot be read: No such file") as caught:
-        stream[3]
+    batches: Any = iter(torch.utils.data.DataLoader(stream, batch_size=20, num_workers=1))
+    with pytest.raises(ImageError) as caught:
+        next(batches)
+    batches._shutdown_workers()
     assert not isinstance(caught.value, CorruptImageError)
+    assert (
+        str(caught.value)
+        == f"{folder / 'cat' / '3.png'}: cannot be read: No such file or directory"
+    )

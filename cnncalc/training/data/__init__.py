@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from cnncalc.training.data.dataset import CorruptImageError, DataSet, Split, Stream
+from cnncalc.training.data.dataset import CorruptImageError, DataSet, ImageError, Split, Stream
 from cnncalc.training.data.loading import NAMES, from_python, load_data
 
 __all__ = [
     "NAMES",
     "CorruptImageError",
     "DataSet",
+    "ImageError",
     "Split",
     "Stream",
     "from_python",

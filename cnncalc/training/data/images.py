@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cnncalc.errors import UsageError
-from cnncalc.training.data.dataset import CorruptImageError, Files, Stream
+from cnncalc.training.data.dataset import CorruptImageError, Files, ImageError, Stream
 from cnncalc.training.data.statistics import evenly_spaced
 from cnncalc.training.data.target import Target, times
 
@@ -34,12 +34,12 @@ def _pixels(path: str, target: Target) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
     Raises:
         CorruptImageError: it cannot be decoded.
-        UsageError: it cannot be opened, or is of another size and is not to be resized.
+        ImageError: it cannot be opened, or is of another size and is not to be resized.
     """
     image = _open(path, _MODES[target.shape[0]], target.shape[2:0:-1] if target.resize else None)
     if image.size != target.shape[2:0:-1]:
         own = (target.shape[0], *image.size[::-1])
-        raise UsageError(
+        raise ImageError(
             f"{path} is an image of {times(own[1:])}, the network takes {times(target.shape[1:])}:"
             f" set resize: auto, or --input {times(own)}"
         )
@@ -63,7 +63,7 @@ def _open(path: str, mode: str, size: tuple[int, ...] | None) -> Image.Image:
         raise
     except Exception as error:  # noqa: BLE001 - damaged images fail in every way there is
         if isinstance(error, OSError) and error.errno is not None:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+            raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
         text = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise CorruptImageError(
             f"{path}: a corrupt image: {text or type(error).__name__}"
@@ -96,7 +96,7 @@ def decode_all(files: Files, target: Target, *, skip: bool, keep: bool = True) -
 
     Raises:
         CorruptImageError: some cannot be decoded, and `skip` is not set; names and counts them.
-        UsageError: as `decode`.
+        ImageError: one cannot be opened, or is of another size and is not to be resized.
     """
     count = len(files.paths)
     images = np.empty((count, *target.shape), np.uint8) if keep else None
