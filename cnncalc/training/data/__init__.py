@@ -1,0 +1,17 @@
+"""Data to train on: named sets, folders of images, arrays; fitted to a network, split, measured."""
+
+from __future__ import annotations
+
+from cnncalc.training.data.dataset import CorruptImageError, DataSet, ImageError, Split, Stream
+from cnncalc.training.data.loading import NAMES, from_python, load_data
+
+__all__ = [
+    "NAMES",
+    "CorruptImageError",
+    "DataSet",
+    "ImageError",
+    "Split",
+    "Stream",
+    "from_python",
+    "load_data",
+]

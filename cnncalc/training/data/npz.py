@@ -1,0 +1,63 @@
+"""NumPy archives: x_train, y_train, and, where there are such, x_val, y_val, x_test, y_test."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnncalc.errors import UsageError
+from cnncalc.training.data.arrays import as_split
+from cnncalc.training.data.dataset import Source, Split, reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cnncalc.training.data.target import Target
+
+_SPLITS = ("train", "val", "test")
+
+
+def read(path: Path, target: Target) -> Source:
+    """The splits of an archive, or of the only one in a folder. Nothing is unpickled.
+
+    Classes are numbered, unless an array of texts, `classes`, names them.
+
+    Raises:
+        UsageError: no archive, or a damaged one; an array is missing or no images or labels.
+    """
+    file = _only(path) if path.is_dir() else path
+    with reading(file, "a .npz archive"):
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is no archive, as numpy.savez writes them")
+        with np.load(file, allow_pickle=False) as archive:
+            arrays: dict[str, Any] = {
+                name: archive[name]
+                for name in ("classes", *(f"{x}_{split}" for split in _SPLITS for x in "xy"))
+                if name in archive
+            }
+    splits = [_split(arrays, split, target, file) for split in _SPLITS]
+    if splits[0] is None:
+        held = ", ".join(archive.files) or "nothing"
+        raise UsageError(f"{file} holds no x_train and y_train; it holds {held}")
+    names = tuple(map(str, arrays["classes"].reshape(-1))) if "classes" in arrays else ()
+    return Source("npz", names, *(splits[0], splits[1], splits[2]))
+
+
+def _split(arrays: dict[str, Any], split: str, target: Target, file: Path) -> Split | None:
+    x, y = f"x_{split}", f"y_{split}"
+    if x not in arrays and y not in arrays:
+        return None
+    for name, other in ((x, y), (y, x)):
+        if name not in arrays:
+            raise UsageError(f"{file} holds {other}, but no {name}")
+    return as_split(arrays[x], arrays[y], target, f"{file}: {x}")
+
+
+def _only(folder: Path) -> Path:
+    files = sorted(folder.glob("*.npz"))
+    if len(files) != 1:
+        found = f"{len(files)} .npz files" if files else "no .npz file"
+        raise UsageError(f"{folder} holds {found}; name one, as in --data-dir {folder}/data.npz")
+    return files[0]
