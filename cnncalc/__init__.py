@@ -3,6 +3,7 @@
 network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
 summary = cnncalc.analyze(network)      # a Summary: prints as a table
 model = cnncalc.build(network)          # torch.nn.Module
+print(cnncalc.verify(network))          # the table beside what the module was measured to be
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.loading import analyze, load
     from cnncalc.pytorch.compiler import build as build
+    from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
+    from cnncalc.verification import Verification
 
 __version__ = "0.1.0"
 
@@ -30,10 +33,12 @@ _HOME = {
     "Summary": "analysis",
     "Totals": "analysis",
     "UsageError": "errors",
+    "Verification": "verification",
     "analyze": "loading",
     "build": "pytorch.compiler",
     "load": "loading",
     "load_weights": "pytorch.weights",
+    "verify": "pytorch.verifying",
 }
 
 __all__ = [
@@ -46,11 +51,12 @@ __all__ = [
     "Summary",
     "Totals",
     "UsageError",
+    "Verification",
     "__version__",
     "analyze",
     "load",
 ]
-"""What needs no PyTorch; `build` and `load_weights` load it when they are first asked for."""
+"""What needs no PyTorch; `build`, `load_weights` and `verify` load it when first asked for."""
 
 
 def __getattr__(name: str) -> Any:
