@@ -88,8 +88,7 @@ class Verification:
         return render(self)
 
     def __repr__(self) -> str:
-        verdict = "true" if self.ok else f"{len(self.differing)} differ"
-        return f"<Verification of {self.name}: {len(self.layers)} layers, {verdict}>"
+        return f"<Verification of {self.name}: {self.verdict}>"
 
 
 def _names(checks: Iterable[Check]) -> str:

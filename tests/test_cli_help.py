@@ -17,7 +17,7 @@ from typer.main import get_command
 import cnncalc
 from cnncalc.cli import app
 
-COMMANDS = ("summarize", "list", "show", "schema")
+COMMANDS = ("summarize", "list", "show", "verify", "schema")
 
 
 @pytest.fixture

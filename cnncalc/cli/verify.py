@@ -31,9 +31,12 @@ def verify(
       cnncalc verify lenet
       cnncalc verify resnet152 --quick
     """  # noqa: D301 - \b keeps typer from filling the lines
+    import gc
+
     import cnncalc
     from cnncalc.render.verification import render
 
+    gc.enable()  # modules hold circles, and their numbers
     network = load_spec(spec, variant, settings, input_shape)
     verification = cnncalc.verify(network, quick=quick)
     write(render(verification, width=terminal_width(sys.stdout), color=has_color(sys.stdout)))

@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from cnncalc.fields import Unknown
 from cnncalc.pytorch.pixels import View, wrong_pixels
-from cnncalc.pytorch.steps import Place, axes_of, places_of
+from cnncalc.pytorch.steps import COSTLY, Place, axes_of, places_of
 from cnncalc.pytorch.traits import Traits, cost_of, moves
 from cnncalc.pytorch.transparent import transparent, zero_padded
 from cnncalc.scopes import INPUT
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
     from cnncalc.graph import Graph, Node
     from cnncalc.pytorch.steps import Fields
 
-BUDGET = 100 * 10**9
+BUDGET = 160 * 10**9
 """What the gradients of one network may cost, in the unit of `cost_of`."""
 TOP = 0.7
 BOTTOM = 0.02
 """The largest number of each output, and what is added to all, so that none is 0."""
-SEES_ALL = "see the whole image, as their inputs do"
-COSTLY = "would cost too much"
-HOLLOW = "lie behind a norm of one number"
+SEES_ALL = "seeing the whole image, as their inputs do"
+HOLLOW = "behind a norm or softmax of one number"
 
 
 class Chains(NamedTuple):
@@ -59,6 +58,8 @@ class Sight(NamedTuple):
 def compare(graph: Graph, model: fx.GraphModule, sight: Sight) -> Chains:
     """Compares units of the output, then one of each node in turn while the budget lasts."""
     chosen, left_out = _candidates(graph, sight)
+    if not chosen:
+        return Chains({}, 0, set(), left_out)
     image = torch.rand(1, *graph.input_shape, dtype=torch.float64) * TOP + BOTTOM
     runner = _Runner(model, graph, sight.traits, {node.number for node in chosen})
     runner.run(image.requires_grad_())

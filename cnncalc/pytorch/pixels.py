@@ -47,17 +47,15 @@ def wrong_pixels(y: Tensor, image: Tensor, place: Place, view: View) -> str:
     traits = view.traits
     strengths = _strengths(y, image, place)
     for axis, (claimed, clipped) in enumerate(zip(view.claimed, view.clipped, strict=True)):
-        counted = _is_inside(claimed, place, len(strengths[axis])) and not traits.cropped
-        for field, whole in (
-            (clipped, not traits.partial),
-            (claimed, counted and not traits.partial),
-        ):
-            problem = _wrong(_expected(field, place, view), strengths[axis], traits, whole)
-            alone = {field.axis: place[field.axis]} if field.axis in place else {}
+        counted = not traits.cropped and _is_inside(claimed, place, len(strengths[axis]))
+        for field, whole in ((clipped, True), (claimed, counted)):
+            exact = whole and not traits.partial
+            problem = _wrong(_expected(field, place, view), strengths[axis], traits, exact)
+            alone = {along: unit for along, unit in place.items() if along == field.axis}
             if problem and alone != place:
                 # At a border one axis may hide from a unit what its field along another counts.
                 strength = _strengths(y, image, alone)[axis]
-                problem = _wrong(_expected(field, alone, view), strength, traits, whole)
+                problem = _wrong(_expected(field, alone, view), strength, traits, exact)
             if problem:
                 return f"{describe(place)} {problem} along input axis {axis + 1}"
     return ""
@@ -91,14 +89,14 @@ def _expected(field: Field, place: Place, view: View) -> Interval | None:
     return interval_of(field, place)
 
 
-def _wrong(expected: Interval | None, strength: Tensor, traits: Traits, whole: bool) -> str:
-    """Whether what is seen lies in `expected`, and is the whole of it."""
+def _wrong(expected: Interval | None, strength: Tensor, traits: Traits, exact: bool) -> str:
+    """How what is seen fails to lie in `expected`, or to be the whole of it where it is `exact`."""
     if expected is None:
         return ""
-    noise = TOLERANCE * strength.max() if traits.interpolated else 0
+    noise = TOLERANCE[strength.dtype] * strength.max() if traits.interpolated else 0
     certain, possible = _hull(strength > noise), _hull(strength > 0)
     lost = not strength.isfinite().all() or (strength[strength > 0] < FAINT).any()
-    if _holds(expected, certain) and (not whole or lost or _holds(possible, expected)):
+    if _holds(expected, certain) and (not exact or lost or _holds(possible, expected)):
         return ""
     shown = write_interval(certain) if certain else "none"
     return f"sees pixels {shown}, not {write_interval(expected)},"

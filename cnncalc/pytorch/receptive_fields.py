@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis import fields_of
 from cnncalc.fields import Unknown
-from cnncalc.pytorch import chains
+from cnncalc.pytorch.chains import Sight, compare
 from cnncalc.pytorch.measuring import explain
-from cnncalc.pytorch.steps import Step, axes_of, is_affordable, measure_step, problem_of
+from cnncalc.pytorch.steps import COSTLY, Step, axes_of, is_affordable, measure_step, problem_of
 from cnncalc.pytorch.traits import traits_of
 from cnncalc.pytorch.transparent import FILLED_MODES
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnncalc.pytorch.steps import Fields
 
 SAMPLES = 4
-METHOD = "float64, positive weights, max pools as sums"
+METHOD = "positive weights, max pools as sums"
 
 
 class Proof(NamedTuple):
@@ -40,45 +40,44 @@ def prove(graph: Graph, model: fx.GraphModule) -> Proof:
     """Compares the fields of a graph with gradients; `model` is the graph's, on any device."""
     claimed = fields_of(graph)
     steps, problems = _prove_steps(graph, claimed)
-    hollow = {number for number, step in steps.items() if step.hollow}
-    unknown = {
-        node.number
-        for node in graph.nodes
-        if any(isinstance(field, Unknown) for field in claimed[node.number])
+    left_out = {
+        COSTLY: {node.number for node in graph.nodes} - set(steps),
+        "norms and softmaxes of one number": {n for n, step in steps.items() if step.hollow},
+        "with more units than are followed": _unfollowed(graph, claimed),
     }
-    costly = {node.number for node in graph.nodes} - set(steps)
+    unmeasured = set().union(*left_out.values())
     units = sum(len(step.places) for step in steps.values())
-    measured = set(steps) - hollow
     notes = [
-        f"receptive fields, layer by layer: {units:,} units of {len(measured):,} layers against"
-        f" gradients by their own inputs ({_method(graph)})"
+        f"receptive fields, layer by layer: {_count(units, 'unit')} of"
+        f" {_count(len(set(steps) - unmeasured))} against gradients by their own inputs"
+        f" ({_method(graph)})",
+        *_left_out(Counter({reason: len(nodes) for reason, nodes in left_out.items()})),
     ]
-    left_out = Counter(
-        {
-            "would cost too much": len(costly),
-            "cannot depend on their input (norms of one number)": len(hollow),
-            "have fields that are not followed": len(unknown),
-        }
-    )
-    notes += _left_out(left_out)
     if problems:
         notes.append("receptive fields, end to end: left out, as layers differ by themselves")
-        return Proof(problems, costly | hollow | unknown, notes)
-    clipped = fields_of(graph, clipped=True)
-    sight = chains.Sight(claimed, clipped, traits_of(graph, steps, claimed))
-    found = chains.compare(graph, model, sight)
+        return Proof(problems, unmeasured, notes)
+    sight = Sight(claimed, fields_of(graph, clipped=True), traits_of(graph, steps, claimed))
+    found = compare(graph, model, sight)
     notes.append(
-        f"receptive fields, end to end: {found.units:,} units of {len(found.compared):,} layers"
+        f"receptive fields, end to end: {_count(found.units, 'unit')} of {_count(len(found.compared))}"
         " against gradients by the image"
     )
     notes += _left_out(found.left_out)
     partial = sum(sight.traits[number].partial for number in found.compared)
     if partial:
         notes.append(
-            f"  {partial:,} of them may see less than their fields (channels chosen from a concat):"
-            " only that they see no more was asked"
+            f"  with channels chosen from several branches: {_count(partial)};"
+            " asked only that they see no more than their fields"
         )
-    return Proof(found.problems, costly | hollow | unknown, notes)
+    return Proof(found.problems, unmeasured, notes)
+
+
+def _unfollowed(graph: Graph, claimed: Mapping[int, Fields]) -> set[int]:
+    return {
+        node.number
+        for node in graph.nodes
+        if any(isinstance(field, Unknown) for field in claimed[node.number])
+    }
 
 
 def _prove_steps(
@@ -123,8 +122,8 @@ def _method(graph: Graph) -> str:
 
 
 def _left_out(reasons: Counter[str]) -> list[str]:
-    return [
-        f"  left out: {count:,} layer{'s' if count > 1 else ''} that {reason}"
-        for reason, count in reasons.items()
-        if count
-    ]
+    return [f"  left out, {reason}: {_count(count)}" for reason, count in reasons.items() if count]
+
+
+def _count(count: int, what: str = "layer") -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from cnncalc.fields import UNKNOWN, Field, Uneven, Unknown, through
+from cnncalc.fields import UNKNOWN, Constant, Field, Uneven, Unknown, through
 from cnncalc.layers.activation import Softmax
+from cnncalc.layers.base import Rearrangement
+from cnncalc.layers.merge import Merge
 from cnncalc.layers.norm import LocalResponseNorm, Norm
 from cnncalc.pytorch.transparent import transparent, zero_padded
 
@@ -36,13 +38,14 @@ Fields = tuple[Field, ...]
 Seen = dict[int, list[int]] | None
 """The units that a place sees on each axis along which an input's fields differ; None: nothing."""
 
-TOLERANCE = 1e-13
+TOLERANCE = {torch.float64: 1e-13, torch.float32: 1e-5}
 """Of the largest gradient: below it stands what floats make of an interpolation's 0."""
 AFFORDABLE = 16 * 10**9
 """Multiply-adds that the places of one layer may cost; three are always measured."""
+COSTLY = "too costly"
 MAX_MULTIPLY_ADDS = 50 * 10**9
 MAX_NUMBERS = 2**28
-"""Of float64, 2 GiB: a layer that holds more is not measured."""
+"""2 GiB of float64: what needs more is not measured."""
 
 
 class Step(NamedTuple):
@@ -54,10 +57,15 @@ class Step(NamedTuple):
     """Whether it cannot depend on all that it sees: a norm or softmax of one number is constant."""
     drops: bool = False
     """Whether it uses some numbers of a place and not others: channels chosen from all."""
-    loose: bool = False
-    """Whether single numbers of its output see less than all numbers of their place do."""
+    single: tuple[Seen, ...] = ()
+    """What one number of the first place sees."""
     samples: int = 1
     problem: str = ""
+
+    @property
+    def loose(self) -> bool:
+        """Whether one number may see less than all numbers of its place do."""
+        return bool(self.seen) and self.single != self.seen[0]
 
 
 def axes_of(fields: Fields) -> tuple[int, ...]:
@@ -89,8 +97,7 @@ def is_affordable(layer: Layer, shapes: tuple[Shape, ...], output: Shape) -> boo
     """Whether a layer is small enough to be measured on real numbers."""
     cost = layer.multiply_adds(*shapes).value
     weights = sum(prod(map(int, weight)) for weight in layer.weights(*shapes).values())
-    gathered = cost // output[0]  # the windows of a convolution, side by side
-    numbers = sum(map(prod, shapes)) + prod(output) + weights + gathered
+    numbers = sum(map(prod, shapes)) + prod(output) + weights
     return cost <= MAX_MULTIPLY_ADDS and numbers <= MAX_NUMBERS
 
 
@@ -98,15 +105,17 @@ def measure_step(node: Node, before: tuple[Fields, ...], after: Fields, samples:
     """Measures a layer whose inputs and output have these fields.
 
     The first of the `samples` that flow in is positive, others are not, lest a flat part of the
-    layer hide a path.
+    layer hide a path. One sample through a layer that multiplies and adds is of float32, whose
+    gradients are its weights, or sums of them; all else is of float64.
     """
     layer, shapes = node.layer, node.input_shapes
     cost = layer.multiply_adds(*shapes).value
     places = places_of(axes_of(after), node.output_shape)
     if cost:
         places = places[: max(3, AFFORDABLE // cost - 1)]
-    module = zero_padded(transparent(layer, shapes))
-    xs = [_samples(shape, samples) for shape in shapes]
+    dtype = torch.float32 if cost and samples == 1 else torch.float64
+    module = zero_padded(transparent(layer, shapes, dtype))
+    xs = [_samples(shape, samples, dtype) for shape in shapes]
     y = module(*xs)
     if tuple(y.shape[1:]) != node.output_shape:
         return Step([], [], problem=f"its output has the shape {[*y.shape[1:]]}")
@@ -118,14 +127,13 @@ def measure_step(node: Node, before: tuple[Fields, ...], after: Fields, samples:
         masks = _masks(y, xs, seed_of(y, place))
         seen.append(tuple(map(_units, masks, axes)))
         drops = drops or any(map(_is_partial, masks, axes))
-    single = _masks(y, xs, _single(y, places[0]))
-    loose = tuple(map(_units, single, axes)) != seen[0]
-    return Step(places, seen, drops=drops, loose=loose, samples=samples)
+    single = tuple(map(_units, _masks(y, xs, _single(y, places[0])), axes))
+    return Step(places, seen, drops=drops, single=single, samples=samples)
 
 
-def _samples(shape: Shape, count: int) -> Tensor:
-    x = torch.randn(count, *shape, dtype=torch.float64) * 2
-    x[0] = torch.rand(shape, dtype=torch.float64) + 0.5
+def _samples(shape: Shape, count: int, dtype: torch.dtype) -> Tensor:
+    x = torch.randn(count, *shape, dtype=dtype) * 2
+    x[0] = torch.rand(shape, dtype=dtype) + 0.5
     return x.requires_grad_()
 
 
@@ -148,7 +156,7 @@ def _masks(y: Tensor, xs: list[Tensor], seed: Tensor) -> list[Tensor]:
     for gradient in gradients:
         strength = gradient.abs()
         largest = strength.flatten(1).amax(1).view(-1, *(1,) * (strength.dim() - 1))
-        masks.append((strength > TOLERANCE * largest).any(0))
+        masks.append((strength > TOLERANCE[y.dtype] * largest).any(0))
     return masks
 
 
@@ -189,7 +197,7 @@ def problem_of(node: Node, step: Step, before: tuple[Fields, ...], after: Fields
             wrong = _wrong_sum(field, [fields[axis] for fields in before], place, seen)
             if wrong:
                 return f"{describe(place)} {wrong} along input axis {axis + 1}"
-    return ""
+    return _wrong_number(node, step, stated[0])
 
 
 def _stated(node: Node, operand: int, axes: tuple[int, ...]) -> dict[int, Field]:
@@ -225,6 +233,19 @@ def _wrong_units(stated: dict[int, Field], place: Place, seen: Seen) -> str:
         if interval and interval != (seen[axis][0], seen[axis][-1]):
             boxes = " × ".join(write_interval(each) for each in expected.values() if each)
             return f"sees units {_boxes(seen)}, not {boxes},"
+    return ""
+
+
+def _wrong_number(node: Node, step: Step, stated: dict[int, Field]) -> str:
+    """What is wrong where each number of a layer that computes is to see a whole axis."""
+    if isinstance(node.layer, Merge | Rearrangement) or not step.single:
+        return ""
+    if len(node.output_shape) != len(node.input_shapes[0]):
+        return ""  # of axes that do not survive the field is that of all numbers together
+    for axis, field in stated.items():
+        units = step.single[0][axis] if step.single[0] else []
+        if axis and isinstance(field, Constant) and len(units) < node.input_shapes[0][axis]:
+            return f"one number sees {len(units)} units of axis {axis} of its input, not all"
     return ""
 
 

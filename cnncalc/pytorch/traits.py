@@ -54,8 +54,9 @@ def traits_of(
         step = steps.get(node.number)
         cost += cost_of(node)
         numbers += _numbers(node) if moves(node) else 0
+        gathered = node.layer.multiply_adds(*node.input_shapes).value // node.output_shape[0]
         before = [traits[number] for number in node.inputs]
-        costly = step is None or cost > MAX_COST or numbers > MAX_NUMBERS
+        costly = step is None or cost > MAX_COST or numbers + gathered > MAX_NUMBERS
         costly = costly or any(each.costly for each in before)
         loose = any(each.loose for each in before)
         chosen = step is not None and (step.drops or _mixes(node, fields))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from torch import Tensor, nn
 from torch.nn.modules import padding, pooling
@@ -55,13 +56,15 @@ class SummingPool(nn.Module):
         return x
 
 
-def transparent(layer: Layer, shapes: tuple[Shape, ...]) -> nn.Module:
-    """The layer's module for inputs of these shapes, in float64, in evaluation.
+def transparent(
+    layer: Layer, shapes: tuple[Shape, ...], dtype: torch.dtype = torch.float64
+) -> nn.Module:
+    """The layer's module for inputs of these shapes, in evaluation.
 
     Its weights are random and positive, so that nothing cancels; a norm's bias is 0. A max pool
     becomes a pool that sees the same.
     """
-    module = _replaced(layer.build(namespace, *shapes), _without_maximum).double().eval()
+    module = _replaced(layer.build(namespace, *shapes), _without_maximum).to(dtype).eval()
     for name, parameter in module.requires_grad_(requires_grad=False).named_parameters():
         if isinstance(layer, Norm) and name.endswith("bias"):
             nn.init.zeros_(parameter)
