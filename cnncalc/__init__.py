@@ -3,6 +3,7 @@
 network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
 summary = cnncalc.analyze(network)      # a Summary: prints as a table
 model = cnncalc.build(network)          # torch.nn.Module
+print(cnncalc.verify(network))          # the table beside what the module was measured to be
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from cnncalc.loading import analyze, load
     from cnncalc.pytorch.compiler import build as build
     from cnncalc.pytorch.export import export as export
+    from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
+    from cnncalc.verification import Verification
 
 __version__ = "0.1.0"
 
@@ -31,11 +34,13 @@ _HOME = {
     "Summary": "analysis",
     "Totals": "analysis",
     "UsageError": "errors",
+    "Verification": "verification",
     "analyze": "loading",
     "build": "pytorch.compiler",
     "export": "pytorch.export",
     "load": "loading",
     "load_weights": "pytorch.weights",
+    "verify": "pytorch.verifying",
 }
 
 __all__ = [
@@ -48,6 +53,7 @@ __all__ = [
     "Summary",
     "Totals",
     "UsageError",
+    "Verification",
     "__version__",
     "analyze",
     "load",

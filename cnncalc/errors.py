@@ -4,6 +4,7 @@
     ├── UsageError                an unknown network, a bad option or argument
     ├── OutputError               a file that cannot be written           (exit status 1)
     ├── TrainingError             a run that cannot go on                 (exit status 1)
+    ├── CheckError                a check that found a difference         (exit status 1)
     └── SpecError                 something is wrong in a spec
         ├── SyntaxSpecError       not YAML, or YAML that a spec may not use
         ├── FieldError            an unknown, missing or ill-typed field, kind or key
@@ -78,6 +79,14 @@ class TrainingError(CnncalcError):
     """A run that cannot go on."""
 
     exit_status = 1
+
+class CheckError(CnncalcError):
+    """A check that found a difference."""
+
+    exit_status = 1
+
+    def __str__(self) -> str:
+        return _one_line(super().__str__(), 4 * LONGEST_MESSAGE)
 
 
 class SpecError(CnncalcError):

@@ -17,7 +17,7 @@ from typer.main import get_command
 import cnncalc
 from cnncalc.cli import app
 
-COMMANDS = ("summarize", "list", "show", "export", "schema")
+COMMANDS = ("summarize", "list", "show", "verify", "export", "schema")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
 from cnncalc.cli.train import train
+from cnncalc.cli.verify import verify
 from cnncalc.errors import CnncalcError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ app.command("summarize")(summarize)
 app.command("train")(train)
 app.command("list")(list_networks)
 app.command("show")(show)
+app.command("verify")(verify)
 app.command("export")(export)
 app.command("schema")(schema)
 

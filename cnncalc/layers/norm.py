@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Norm(Elementwise):
-    """What every normalisation shares."""
+    """A layer that brings numbers to a common scale: two flops an output."""
 
     flops_per_output: ClassVar[int | None] = 2
 

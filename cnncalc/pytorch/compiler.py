@@ -47,17 +47,21 @@ def build(
 
 
 def compile_graph(graph: Graph) -> fx.GraphModule:
-    """The module of a graph. Each tensor is dropped after its last use."""
+    """The module of a graph. Each tensor is dropped after its last use.
+
+    The `meta["row"]` of a node of its code is the number of the node of `graph` that it computes.
+    """
     root = nn.Module()
     code = fx.Graph()
     values: dict[int, fx.Node] = {INPUT: code.placeholder("x", torch.Tensor)}
     for node in graph.nodes:
         operands = [values[number] for number in node.inputs]
         if isinstance(node.layer, Merge):
-            values[node.number] = _join(code, node.layer, operands)
+            values[node.number] = _join(code, node, operands)
         else:
             _attach(root, node.name, _module(node))
             values[node.number] = code.call_module(node.name, (operands[0],))
+            values[node.number].meta["row"] = node.number
     code.output(values[graph.output])
     _share(root, graph)
     initialize(root, graph)
@@ -85,13 +89,19 @@ def _attach(root: nn.Module, name: str, module: nn.Module) -> None:
     parent.add_module(last, module)
 
 
-def _join(code: fx.Graph, layer: Merge, operands: list[fx.Node]) -> fx.Node:
-    if isinstance(layer, Concat):
-        return code.call_function(torch.cat, (operands,), {"dim": 1})
-    function = operator.mul if isinstance(layer, Multiply) else operator.add
+def _join(code: fx.Graph, node: Node, operands: list[fx.Node]) -> fx.Node:
+    def call(function: Any, args: tuple[Any, ...], **options: Any) -> fx.Node:
+        made = code.create_node("call_function", function, args, options, name=name)
+        made.meta["row"] = node.number
+        return made
+
+    name = node.name.replace(".", "_")
+    if isinstance(node.layer, Concat):
+        return call(torch.cat, (operands,), dim=1)
+    function = operator.mul if isinstance(node.layer, Multiply) else operator.add
     value = operands[0]
     for operand in operands[1:]:
-        value = code.call_function(function, (value, operand))
+        value = call(function, (value, operand))
     return value
 
 
