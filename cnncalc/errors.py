@@ -80,6 +80,7 @@ class TrainingError(CnncalcError):
 
     exit_status = 1
 
+
 class CheckError(CnncalcError):
     """A check that found a difference."""
 

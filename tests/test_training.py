@@ -56,7 +56,9 @@ def one_thread() -> Iterator[None]:
 
 
 def train(folder: Path, settings: dict[str, Any] | None = None, **options: Any) -> api.Run:
-    return api.train(NET, output=folder, settings=settings or {"epochs": 2}, device="cpu", **options)
+    return api.train(
+        NET, output=folder, settings=settings or {"epochs": 2}, device="cpu", **options
+    )
 
 
 def weights(run: Path) -> dict[str, Any]:
