@@ -3,6 +3,7 @@
 network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
 summary = cnncalc.analyze(network)      # a Summary: prints as a table
 model = cnncalc.build(network)          # torch.nn.Module
+print(cnncalc.verify(network))          # the table beside what the module was measured to be
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.loading import analyze, load
     from cnncalc.pytorch.compiler import build as build
+    from cnncalc.pytorch.export import export as export
+    from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
+    from cnncalc.verification import Verification
 
 __version__ = "0.1.0"
 
@@ -30,10 +34,13 @@ _HOME = {
     "Summary": "analysis",
     "Totals": "analysis",
     "UsageError": "errors",
+    "Verification": "verification",
     "analyze": "loading",
     "build": "pytorch.compiler",
+    "export": "pytorch.export",
     "load": "loading",
     "load_weights": "pytorch.weights",
+    "verify": "pytorch.verifying",
 }
 
 __all__ = [
@@ -46,11 +53,12 @@ __all__ = [
     "Summary",
     "Totals",
     "UsageError",
+    "Verification",
     "__version__",
     "analyze",
     "load",
 ]
-"""What needs no PyTorch; `build` and `load_weights` load it when they are first asked for."""
+"""What needs no PyTorch: the other names load it when they are first asked for."""
 
 
 def __getattr__(name: str) -> Any:
@@ -60,11 +68,9 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        from cnncalc.errors import UsageError
+        from cnncalc.errors import torch_is_missing
 
-        raise UsageError(f"{name} needs PyTorch: pip install torch torchvision") from None
+        raise torch_is_missing(error, name) from None
     globals()[name] = value
     return value
 

@@ -203,6 +203,21 @@ def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) 
     )
 
 
+def fields_of(graph: Graph, *, clipped: bool = False) -> dict[int, tuple[Field, ...]]:
+    """What each node's units see, along each spatial axis of the input; that of `INPUT` too.
+
+    `clipped` leaves out what lies beyond the image: padding then adds nothing.
+    """
+    analysis = _Analysis(graph, DTYPE_BYTES["float32"], 1)
+    if clipped:
+        sizes = enumerate(graph.input_shape[1:], start=1)
+        listed = tuple(Uneven(axis, range(size), range(size)) for axis, size in sizes)
+        analysis.seen[INPUT] = _seen(tuple(map(analysis.listing, listed)))
+    for node in graph.nodes:
+        analysis.row(node)
+    return {number: seen.fields for number, seen in analysis.seen.items()}
+
+
 class _Costs(NamedTuple):
     """What a layer costs at certain input shapes, wherever it stands."""
 
@@ -267,7 +282,7 @@ class _Analysis:
             costs.weights,
             learnt.value,
             frozen.value,
-            costs.buffers if node.shares is None else 0,
+            costs.buffers,
             costs.multiply_adds.value,
             None if costs.flops is None else costs.flops.value,
             seen.summary,

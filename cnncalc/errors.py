@@ -3,6 +3,7 @@
     CnncalcError                  exit status 2 unless a class below says otherwise
     ├── UsageError                an unknown network, a bad option or argument
     ├── OutputError               a file that cannot be written           (exit status 1)
+    ├── CheckError                a check that found a difference         (exit status 1)
     └── SpecError                 something is wrong in a spec
         ├── SyntaxSpecError       not YAML, or YAML that a spec may not use
         ├── FieldError            an unknown, missing or ill-typed field, kind or key
@@ -60,10 +61,26 @@ class UsageError(CnncalcError):
         return _one_line(super().__str__(), 2 * LONGEST_MESSAGE)
 
 
+def torch_is_missing(error: ModuleNotFoundError, what: str) -> Exception:
+    """What to raise where `what` could not import PyTorch; any other error stays as it is."""
+    if error.name not in ("torch", "torchvision"):
+        return error
+    return UsageError(f"{what} needs PyTorch: pip install torch torchvision")
+
+
 class OutputError(CnncalcError):
     """A file that cannot be written."""
 
     exit_status = 1
+
+
+class CheckError(CnncalcError):
+    """A check that found a difference."""
+
+    exit_status = 1
+
+    def __str__(self) -> str:
+        return _one_line(super().__str__(), 4 * LONGEST_MESSAGE)
 
 
 class SpecError(CnncalcError):

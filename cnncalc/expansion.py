@@ -52,7 +52,10 @@ class _Expansion:
         self.blocks = architecture.checked_blocks()
         self.parameters = architecture.parameter_values()
         self.graph = Graph(
-            architecture.title, architecture.source, architecture.input_shape(self.parameters)
+            architecture.title,
+            architecture.source,
+            architecture.input_shape(self.parameters),
+            architecture.initialization(self.parameters),
         )
         self.steps = 0
         self.items: dict[tuple[int, int], Item] = {}

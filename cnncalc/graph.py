@@ -14,6 +14,7 @@ from cnncalc.scopes import INPUT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cnncalc.initialization import Initialization
     from cnncalc.items import Item
 
 
@@ -57,6 +58,8 @@ class Graph:
     name: str
     source: str
     input_shape: Shape
+    init: Initialization
+    """How the weights of its module start."""
     nodes: list[Node] = field(default_factory=list)
     output: int = INPUT
     scopes: dict[str, ScopeOutput] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 from cnncalc.errors import ExpressionError, FieldError, Place, did_you_mean, shorten
 from cnncalc.expressions import is_expression, names_in
 from cnncalc.layers import registry
-from cnncalc.source import Mapping, Sequence, place_of
+from cnncalc.source import fields_at, place_of
 from cnncalc.spec import ITEM_KEYS, SUGAR, Architecture
 from cnncalc.validation import check_brackets, missing_space, unknown_key
 
@@ -64,13 +64,7 @@ class Item:
             return self.value
         if self.value is not None and main is None:
             return None
-        fields: dict[str, Any] = {}
-        if isinstance(self.raw, Sequence):
-            fields = Mapping(self.raw.source, self.raw.marks[self.key])
-        elif isinstance(self.raw, Mapping):
-            marks = self.raw.marks[self.key]
-            fields = Mapping(self.raw.source, marks[0])
-            fields.marks[main] = marks
+        fields = fields_at(self.raw, self.key, main)
         if self.value is not None and main is not None:
             fields[main] = self.value
         return fields

@@ -7,6 +7,7 @@ from keyword import kwlist
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.expressions import CONSTANTS, FUNCTIONS
+from cnncalc.initialization import MAIN, Initialization
 from cnncalc.items import JOINS, RESIDUAL
 from cnncalc.layers import registry
 from cnncalc.scopes import RESERVED
@@ -40,6 +41,7 @@ def json_schema() -> dict[str, Any]:
         "propertyNames": _name_but([*registry(), *SUGAR, *ITEM_KEYS, *kwlist]),
         "additionalProperties": {"$ref": "#/definitions/block"},
     }
+    properties["init"] = _initialization(properties["init"]["description"])
     properties["parameters"] |= _parameters()
     properties["variants"] |= {"additionalProperties": {"type": ["object", "null"]}}
     return {
@@ -188,6 +190,14 @@ def _block() -> dict[str, Any]:
         "required": schema["required"],
         "additionalProperties": False,
     }
+
+
+def _initialization(description: str) -> dict[str, Any]:
+    """Its fields, or its main field alone."""
+    schema = Initialization.model_json_schema()
+    fields = {name: with_expressions(value) for name, value in schema["properties"].items()}
+    fully = {"type": "object", "properties": fields, "additionalProperties": False}
+    return {"description": description, "anyOf": [fully, *fields[MAIN]["anyOf"]]}
 
 
 def _parameters() -> dict[str, Any]:

@@ -83,6 +83,18 @@ def place_of(container: object, key: Any = None, *, of_key: bool = False) -> Pla
     return None
 
 
+def fields_at(container: object, key: Any, main: str | None) -> dict[str, Any]:
+    """No fields, at the place of `container[key]`; the field `main` will stand there as well."""
+    fields: dict[str, Any] = {}
+    if isinstance(container, Sequence):
+        fields = Mapping(container.source, container.marks[key])
+    elif isinstance(container, Mapping):
+        marks = container.marks[key]
+        fields = Mapping(container.source, marks[0])
+        fields.marks[main] = marks
+    return fields
+
+
 def read(path: str) -> Source:
     """The text of a file, or of standard input for `-`.
 

@@ -17,9 +17,10 @@ from cnncalc.errors import (
     shorten,
 )
 from cnncalc.expressions import CONSTANTS, FUNCTIONS, evaluate, is_expression, worked_out
+from cnncalc.initialization import MAIN, Initialization, parse_initialization
 from cnncalc.layers import find
 from cnncalc.scopes import MAX_NAME
-from cnncalc.source import place_of, plain
+from cnncalc.source import fields_at, place_of, plain
 from cnncalc.validation import check_brackets, unknown_key, validated
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ MAX_PARAMETERS = 256
 EXAMPLES = {
     "input": "write input: [3, 224, 224] for images of 3×224×224",
     "layers": "write one item a line, each beginning with - and a space",
+    "init": "write init: kaiming, or init: {weights: kaiming, seed: 0}",
 }
 
 
@@ -70,6 +72,9 @@ class Architecture(BaseModel):
         default={}, description="Blocks: layer lists with parameters, called like layers."
     )
     layers: InstanceOf[list[Any]] = Field(description="The layers, in order.")
+    init: str | InstanceOf[dict[str, Any]] = Field(
+        default={}, description="How the weights of the built module start."
+    )
     train: InstanceOf[dict[str, Any]] | None = Field(
         default=None, description="How the network is trained."
     )
@@ -203,6 +208,14 @@ class Architecture(BaseModel):
         except LimitError as error:
             raise error.at(place_of(self.input), "input") from None
         return tuple(sizes)
+
+    def initialization(self, parameters: Mapping[str, Any]) -> Initialization:
+        """How the weights start. Raises `SpecError`."""
+        if isinstance(self.init, dict):
+            return parse_initialization(self.init, parameters)
+        fields = fields_at(self._data, "init", MAIN)
+        fields[MAIN] = self.init
+        return parse_initialization(fields, parameters)
 
     def _block(self, name: str) -> Block:
         path = f"blocks.{name}"

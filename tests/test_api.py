@@ -24,6 +24,7 @@ NAMES = [
     "Summary",
     "Totals",
     "UsageError",
+    "Verification",
     "__version__",
     "analyze",
     "load",
@@ -52,7 +53,7 @@ def test_example_of_the_design() -> None:
 
 def test_exported_names() -> None:
     assert cnncalc.__all__ == NAMES
-    assert dir(cnncalc) == sorted([*NAMES, "build", "load_weights"])
+    assert dir(cnncalc) == sorted([*NAMES, "build", "export", "load_weights", "verify"])
     for name in cnncalc.__all__:
         assert getattr(cnncalc, name) is not None
 

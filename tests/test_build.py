@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from cnncalc import bundled
 from cnncalc.expansion import build_graph
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 
 SPECS = Path(__file__).parent / "specs"
 NETWORKS = [
@@ -71,78 +68,6 @@ def test_the_module_is_the_table(architecture: cnncalc.Architecture) -> None:
     assert [name for name, _ in model.named_parameters()] == names
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101"])
-def test_resnets_equal_torchvisions(name: str) -> None:
-    theirs = getattr(torchvision.models, name)().eval()
-    ours = cnncalc.build(name).eval()
-    loaded = cnncalc.load_weights(ours, theirs.state_dict())
-    assert loaded.matched["conv_bn1.conv1.weight"] == "conv1.weight"
-    assert loaded.matched["linear1.bias"] == "fc.bias"
-    x = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        expected = theirs(x)
-        torch.testing.assert_close(ours(x), expected, rtol=1e-5, atol=1e-5 * expected.abs().max())
-
-
-def test_vgg16_equals_torchvisions() -> None:
-    theirs = torchvision.models.vgg16(init_weights=False).eval()
-    ours = cnncalc.build("vgg16").eval()
-    cnncalc.load_weights(ours, theirs.state_dict())
-    x = torch.randn(1, 3, 224, 224)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
-
-
-class TestAnOrdinaryModule:
-    X = torch.randn(2, 3, 32, 32)
-
-    @pytest.fixture
-    def model(self) -> Any:
-        return resnet()
-
-    def test_it_is_copied_and_pickled(self, model: Any) -> None:
-        model.eval()
-        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-            assert torch.equal(twin(self.X), model(self.X))
-            assert twin.state_dict().keys() == model.state_dict().keys()
-
-    def test_its_state_loads_with_weights_only(self, model: Any) -> None:
-        file = io.BytesIO()
-        torch.save(model.state_dict(), file)
-        file.seek(0)
-        twin = resnet()
-        twin.load_state_dict(torch.load(file, weights_only=True))
-        assert torch.equal(twin.eval()(self.X), model.eval()(self.X))
-
-    def test_it_is_exported(self, model: Any) -> None:
-        program = torch.export.export(model.eval(), (self.X,))
-        torch.testing.assert_close(program.module()(self.X), model(self.X))
-
-    def test_it_runs_channels_last(self, model: Any) -> None:
-        model.eval()
-        expected = model(self.X)
-        model.to(memory_format=torch.channels_last)
-        torch.testing.assert_close(
-            model(self.X.contiguous(memory_format=torch.channels_last)),
-            expected,
-            rtol=1e-4,
-            atol=1e-4,
-        )
-
-    def test_it_trains(self, model: Any) -> None:
-        model.train()
-        model(self.X).sum().backward()
-        assert all(p.grad is not None for p in model.parameters())
-
-    def test_its_code_drops_each_tensor_after_its_last_use(self, model: Any) -> None:
-        assert "conv_bn1_conv1 = None" in model.code
-        assert type(model).__name__ == "resnet18"
-
-
-def resnet() -> Any:
-    return cnncalc.build("resnet18")
-
-
 def test_frozen_weights_do_not_train_and_shared_ones_are_one() -> None:
     conv = {"out_channels": 4, "kernel_size": 3, "padding": 1}
     layers = [
@@ -187,6 +112,39 @@ class TestLoadWeights:
         cnncalc.load_weights(model, state, map={"channel_affine1.weight": "second"})
         assert model.channel_affine1.weight.tolist() == [5.0] * 3
         assert model.channel_affine2.weight.tolist() == [2.0] * 3
+
+    def test_a_state_of_our_own_is_matched_by_name_in_any_order(self) -> None:
+        square = {"conv": {"out_channels": 3, "kernel_size": 3, "padding": 1}}
+        spec = {"input": [3, 4, 4], "layers": [square, "batch_norm", square, "batch_norm"]}
+        saved = cnncalc.build(spec, seed=1).state_dict()
+        backwards = {name: saved[name] for name in reversed(saved)}
+        backwards["batch_norm1.weight"] = saved["batch_norm1.weight"].reshape(3, 1, 1) + 1
+        model = cnncalc.build(spec, seed=2)
+        loaded = cnncalc.load_weights(model, backwards)
+        assert loaded.matched == {name: name for name in saved}
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor.flatten(), backwards[name].flatten())
+
+    def test_names_of_our_own_with_other_shapes_are_matched_in_order(self) -> None:
+        layers = [{"linear": 2}, {"linear": 3}]
+        model = cnncalc.build({"input": [2], "layers": layers})
+        names = ["linear2.weight", "linear1.weight", "linear1.bias", "linear2.bias"]
+        sizes = [(2, 2), (3, 2), (2,), (3,)]
+        state = {name: torch.rand(size) for name, size in zip(names, sizes, strict=True)}
+        loaded = cnncalc.load_weights(model, state)
+        assert loaded.matched["linear1.weight"] == "linear2.weight"
+
+    def test_map_overrides_names(self) -> None:
+        model = cnncalc.build({"input": [3], "layers": [{"linear": 3}] * 2}, seed=0)
+        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        loaded = cnncalc.load_weights(model, state, map={"linear1.weight": "linear2.weight"})
+        assert loaded.matched == {
+            "linear1.weight": "linear2.weight",
+            "linear1.bias": "linear1.bias",
+            "linear2.weight": "linear1.weight",
+            "linear2.bias": "linear2.bias",
+        }
+        assert torch.equal(model.linear2.weight, state["linear1.weight"])
 
     @pytest.mark.parametrize(
         ("chosen", "message"),

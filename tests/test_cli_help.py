@@ -17,7 +17,7 @@ from typer.main import get_command
 import cnncalc
 from cnncalc.cli import app
 
-COMMANDS = ("summarize", "list", "show", "schema")
+COMMANDS = ("summarize", "list", "show", "verify", "export", "schema")
 
 
 @pytest.fixture
@@ -79,6 +79,11 @@ def test_options_of_summarize_are_these() -> None:
     ]  # fmt: skip
 
 
+def test_options_of_export_are_these() -> None:
+    options = [name for parameter in commands()["export"].params for name in parameter.opts]
+    assert options == ["spec", "file", "--weights", "--opset", "--input", "--variant", "--set"]
+
+
 def examples() -> list[tuple[str, str]]:
     found = []
     for command in ("", *COMMANDS):
@@ -94,6 +99,9 @@ def test_every_command_has_an_example() -> None:
 
 @pytest.mark.parametrize("line", [line for _, line in examples()])
 def test_examples_run(line: str, tmp_path: Path) -> None:
+    if line.startswith("cnncalc export"):
+        pytest.importorskip("onnxscript", reason="what exports is not installed")
+        pytest.importorskip("torch", reason="PyTorch is not installed")
     python = f"{shlex.quote(sys.executable)} -m cnncalc"
     done = subprocess.run(
         ["bash", "-c", line.replace("cnncalc", python, 1)],

@@ -24,6 +24,8 @@ COMMANDS = {
     "show": ["show", "resnet152"],
     "schema": ["schema"],
     "help": ["summarize", "--help"],
+    "help of export": ["export", "--help"],
+    "source": ["export", "resnet18", "-"],
 }
 
 
@@ -120,10 +122,14 @@ def test_analysis_works_where_torch_cannot_be_imported(monkeypatch: pytest.Monke
         assert "conv2" in render(summary, name)
 
 
-def test_building_without_pytorch_says_how_to_install_it() -> None:
-    script = "import sys; sys.modules['torch'] = None; import cnncalc; cnncalc.build('lenet')"
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [("build('lenet')", "build"), ("export('lenet', 'lenet.onnx')", "export to .onnx")],
+)
+def test_building_without_pytorch_says_how_to_install_it(call: str, what: str) -> None:
+    script = f"import sys; sys.modules['torch'] = None; import cnncalc; cnncalc.{call}"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, check=False, text=True
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith("build needs PyTorch: pip install torch torchvision")
+    assert last.endswith(f"{what} needs PyTorch: pip install torch torchvision")

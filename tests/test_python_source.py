@@ -176,6 +176,28 @@ def test_shared_and_frozen_weights() -> None:
     assert model.conv2.weight is model.conv1.weight
 
 
+@pytest.mark.parametrize(
+    "init",
+    [
+        {"weights": "kaiming", "mode": "fan_out", "zero_init_residual": True},
+        {"weights": "xavier", "distribution": "uniform"},
+        {"weights": "trunc_normal", "std": 0.5},
+        {"zero_init_residual": True},
+    ],
+)
+def test_weights_start_as_the_file_says(init: dict[str, Any]) -> None:
+    body = [conv(4, 3, padding=1, bias=False), "batch_norm"]
+    spec = network([4, 6, 6], conv(4, 1), {"residual": body}, "flatten", {"linear": 3}, init=init)
+    source = assert_same(spec)
+    states = []
+    for make in (lambda: module_of(source), lambda: cnncalc.build(spec)):
+        torch.manual_seed(3)
+        states.append(make().state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
+    zeroed = not states[0]["residual1.body.batch_norm1.weight"].any()
+    assert zeroed == init.get("zero_init_residual", False)
+
+
 def test_it_is_formatted_and_passes_the_linter(tmp_path: Path) -> None:
     files = []
     for name in ("lenet5_1998", "googlenet", "resnet50", str(SPECS / "mobilenet_v1.yaml")):

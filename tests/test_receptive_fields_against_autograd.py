@@ -33,22 +33,20 @@ from strategies import STRATEGIES, Case
 from support import network
 
 import cnncalc
-from cnncalc.analysis import _Analysis
+from cnncalc.analysis import fields_of
 from cnncalc.errors import SpecError
 from cnncalc.expansion import build_graph
 from cnncalc.layers import registry
 from cnncalc.layers.activation import Softmax
 from cnncalc.layers.base import Elementwise
 from cnncalc.layers.merge import Merge
-from cnncalc.layers.norm import LocalResponseNorm, _Norm
+from cnncalc.layers.norm import LocalResponseNorm, Norm
 from cnncalc.layers.relu import Prelu
 from cnncalc.scopes import INPUT
 
 torch = pytest.importorskip("torch", reason="receptive fields are compared with gradients")
 
-import torch.nn.functional as F  # noqa: E402, N812
-
-from cnncalc.pytorch.modules import namespace, same_ring  # noqa: E402
+from cnncalc.pytorch.transparent import transparent  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,46 +62,11 @@ TOLERANCE = 1e-13
 """Of a unit's largest gradient: below it stands what floats make of an interpolation's 0."""
 
 
-class SummingPool(torch.nn.Module):
-    """Sees what a max pool sees: the sum of each window, as many windows as the pool has."""
-
-    def __init__(self, pool: Any) -> None:
-        super().__init__()
-        self.pool = pool
-
-    def forward(self, x: Any) -> Any:
-        counts = self.pool(x).shape[2:]
-        options = [getattr(self.pool, name) for name in ("kernel_size", "stride", "dilation")]
-        axes = len(counts)
-        kernel, stride, dilation = (v if isinstance(v, tuple) else (v,) * axes for v in options)
-        before = self.pool.padding
-        if type(self.pool).__name__.startswith("Same"):
-            before = same_ring(x.shape[2:], *options)[-2::-2]
-        before = before if isinstance(before, tuple) else (before,) * axes
-        for axis, (n, k, s, d, p) in enumerate(
-            zip(counts, kernel, stride, dilation, before, strict=True), start=2
-        ):
-            extent = d * (k - 1) + 1
-            after = (n - 1) * s + extent - x.shape[axis] - p
-            x = F.pad(x.movedim(axis, -1), (p, after))
-            x = x.unfold(-1, extent, s)[..., ::d].sum(-1).movedim(-1, axis)
-        return x
-
-
 def module_of(layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> Any:
     """The layer's module, or one that sees the same and hides nothing; positive weights."""
-    hides = isinstance(layer, Elementwise) and not isinstance(layer, _Norm | Prelu | Softmax)
-    module = torch.nn.LeakyReLU(0.5) if hides else layer.build(namespace, *shapes)
-    name = type(module).__name__
-    if "MaxPool" in name and "Adaptive" not in name:
-        module = SummingPool(module)
-    elif "MaxPool" in name:
-        module = getattr(torch.nn, name.replace("Max", "Avg"))(module.output_size)
-    module = module.double().eval()
-    if not isinstance(layer, _Norm):
-        for parameter in module.parameters():
-            torch.nn.init.uniform_(parameter, 0.5, 1.5)
-    return module
+    if isinstance(layer, Elementwise) and not isinstance(layer, Norm | Prelu | Softmax):
+        return torch.nn.LeakyReLU(0.5)
+    return transparent(layer, shapes)
 
 
 def outputs_of(graph: Graph) -> dict[int, Any]:
@@ -134,7 +97,7 @@ def is_constant(layer: Layer, y: Any) -> bool:
     """Whether a norm or softmax measured equal numbers only, or one: its gradient is none."""
     if isinstance(layer, Softmax):
         return bool((y.exp() if layer.kind == "log_softmax" else y).max() > 1 - 1e-9)
-    measures = isinstance(layer, _Norm) and not isinstance(layer, LocalResponseNorm)
+    measures = isinstance(layer, Norm) and not isinstance(layer, LocalResponseNorm)
     if not measures or getattr(layer, "track_running_stats", False):
         return False
     return bool(y.detach().abs().min() < 1e-9)
@@ -151,14 +114,6 @@ def seen_pixels(outputs: dict[int, Any], node: Node, axis: int, field: Field) ->
         seen = strength > TOLERANCE * strength.max()
         pixels.append(seen.nonzero().flatten().tolist())
     return pixels
-
-
-def fields_of(graph: Graph) -> dict[int, tuple[Field, ...]]:
-    """The field of each node along each spatial axis of the input."""
-    analysis = _Analysis(graph, 4, 1)
-    for node in graph.nodes:
-        analysis.row(node)
-    return {number: seen.fields for number, seen in analysis.seen.items()}
 
 
 def check(graph: Graph, *, interior_only: bool = False) -> int:

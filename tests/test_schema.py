@@ -100,6 +100,13 @@ REJECTED_FILES: dict[str, Any] = {
     "layers as a mapping": {"input": IMAGE, "layers": {"relu": None}},
     "two inputs": {"inputs": [IMAGE, IMAGE], "layers": ["relu"]},
     "unknown key": {"input": IMAGE, "layers": ["relu"], "layer": []},
+    "an initialization that is none": network(IMAGE, "relu", init="kaimng"),
+    "no initialization": network(IMAGE, "relu", init=None),
+    "a list of initializations": network(IMAGE, "relu", init=["kaiming"]),
+    "unknown field of init": network(IMAGE, "relu", init={"gain": 2}),
+    "a mode that is none": network(IMAGE, "relu", init={"weights": "kaiming", "mode": "fan"}),
+    "no spread": network(IMAGE, "relu", init={"weights": "trunc_normal", "std": 0}),
+    "a seed below 0": network(IMAGE, "relu", init={"seed": -1}),
     "input as text": {"input": "3x8x8", "layers": ["relu"]},
     "input with no axis": {"input": [], "layers": ["relu"]},
     "input with five axes": {"input": [1, 2, 3, 4, 5], "layers": ["relu"]},
@@ -162,6 +169,21 @@ def test_every_file_of_ours_is_accepted(file: Path) -> None:
 @pytest.mark.parametrize("what", ACCEPTED)
 def test_items_of_every_form_are_accepted(what: str) -> None:
     assert errors(network(IMAGE, *ACCEPTED[what])) == []
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        "kaiming",
+        "=scheme",
+        {"weights": "xavier", "distribution": "uniform", "seed": 0},
+        {"weights": "trunc_normal", "std": "=spread/100", "zero_init_residual": True},
+        {"seed": None},
+        {},
+    ],
+)
+def test_initializations_of_every_form_are_accepted(init: Any) -> None:
+    assert errors(network(IMAGE, "relu", init=init)) == []
 
 
 @pytest.mark.parametrize("what", REJECTED_ITEMS)

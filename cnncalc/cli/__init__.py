@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncalc import __version__
+from cnncalc.cli.export import export
 from cnncalc.cli.networks import list_networks, show
 from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
+from cnncalc.cli.verify import verify
 from cnncalc.errors import CnncalcError
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ app = typer.Typer(
 app.command("summarize")(summarize)
 app.command("list")(list_networks)
 app.command("show")(show)
+app.command("verify")(verify)
+app.command("export")(export)
 app.command("schema")(schema)
 
 

@@ -6,10 +6,10 @@ import codecs
 import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnncalc.drafts import draft_of
 from cnncalc.errors import OutputError
 
 if TYPE_CHECKING:
@@ -81,10 +81,8 @@ def write(text: str, path: Path | None = None) -> None:
     if path is None or is_stdout(path):
         _print(text)
         return
-    try:
-        _write_file(text, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with draft_of(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _print(text: str) -> None:
@@ -99,34 +97,3 @@ def _print(text: str) -> None:
         if isinstance(error, BrokenPipeError):
             raise SystemExit(0) from None
         raise OutputError(f"standard output: {error.strerror or error}") from None
-
-
-def _write_file(text: str, path: Path) -> None:
-    if path.exists() and not path.is_file():  # a device or pipe cannot be replaced
-        path.write_text(text, encoding="utf-8")
-        return
-    import tempfile
-
-    target = path.resolve()
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(None, "it is write-protected")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(mode)
-        draft.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

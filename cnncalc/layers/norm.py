@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class _Norm(Elementwise):
+class Norm(Elementwise):
+    """A layer that brings numbers to a common scale: two flops an output."""
+
     flops_per_output: ClassVar[int | None] = 2
 
 
@@ -27,7 +29,7 @@ def _per_channel(x: Shape, learnt: bool) -> Weights:
     return {"weight": (sym("C", x[0]),), "bias": (sym("C", x[0]),)} if learnt else {}
 
 
-class _RunningNorm(_Norm):
+class _RunningNorm(Norm):
     """What batch and instance normalisation share: statistics kept from training."""
 
     eps: Positive = 1e-5
@@ -84,7 +86,7 @@ class InstanceNorm(_RunningNorm):
         return x
 
 
-class LayerNorm(_Norm):
+class LayerNorm(Norm):
     """Normalisation of each sample `over` its channels at each place, all of it, or its last axis.
 
     Weights: (C,) over channels, the sample's shape over all of it, (last,) over the last axis.
@@ -119,7 +121,7 @@ class LayerNorm(_Norm):
         return nn.LayerNorm(shape[0] if len(shape) == 1 else shape, **options)
 
 
-class GroupNorm(_Norm):
+class GroupNorm(Norm):
     """Normalisation of each of `num_groups` groups of channels: (C, *sizes), unchanged."""
 
     kind = "group_norm"
@@ -142,7 +144,7 @@ class GroupNorm(_Norm):
         return nn.GroupNorm(self.num_groups, x[0], **self.non_default("eps", "affine"))
 
 
-class LocalResponseNorm(_Norm):
+class LocalResponseNorm(Norm):
     """Each number over those of `size` neighbouring channels: (C, *sizes). Krizhevsky 2012."""
 
     kind = "local_response_norm"

@@ -11,6 +11,7 @@ from torch import fx, nn
 from cnncalc.expansion import build_graph
 from cnncalc.layers.merge import Concat, Merge, Multiply
 from cnncalc.loading import load
+from cnncalc.pytorch.initialization import initialize, seeded
 from cnncalc.pytorch.modules import namespace
 from cnncalc.scopes import INPUT
 from cnncalc.spec import Architecture
@@ -22,33 +23,48 @@ if TYPE_CHECKING:
     from cnncalc.graph import Graph, Node
 
 
-def build(network: Architecture | str | os.PathLike[str] | Mapping[str, Any]) -> nn.Module:
+def build(
+    network: Architecture | str | os.PathLike[str] | Mapping[str, Any], *, seed: int | None = None
+) -> nn.Module:
     """The network as an ordinary module: (N, *input) -> (N, *output).
 
-    Submodules and `state_dict` keys are the table's node names. Weights are PyTorch's defaults.
+    Submodules and `state_dict` keys are the table's node names. Weights start as the file's `init`
+    says, or as PyTorch's do. With a `seed`, which wins over the file's, they are the same in every
+    build, on every device, and the state of PyTorch's random numbers is left alone.
 
     Raises:
         SpecError: the spec is wrong.
     """
     if not isinstance(network, Architecture):
         network = load(network)
-    return compile_graph(build_graph(network))
+    graph = build_graph(network)
+    seed = graph.init.seed if seed is None else seed
+    if seed is None:
+        return compile_graph(graph)
+    device = torch.get_default_device()
+    with seeded(seed):
+        return compile_graph(graph).to(device)
 
 
 def compile_graph(graph: Graph) -> fx.GraphModule:
-    """The module of a graph. Each tensor is dropped after its last use."""
+    """The module of a graph. Each tensor is dropped after its last use.
+
+    The `meta["row"]` of a node of its code is the number of the node of `graph` that it computes.
+    """
     root = nn.Module()
     code = fx.Graph()
     values: dict[int, fx.Node] = {INPUT: code.placeholder("x", torch.Tensor)}
     for node in graph.nodes:
         operands = [values[number] for number in node.inputs]
         if isinstance(node.layer, Merge):
-            values[node.number] = _join(code, node.layer, operands)
+            values[node.number] = _join(code, node, operands)
         else:
             _attach(root, node.name, _module(node))
             values[node.number] = code.call_module(node.name, (operands[0],))
+            values[node.number].meta["row"] = node.number
     code.output(values[graph.output])
     _share(root, graph)
+    initialize(root, graph)
     model = fx.GraphModule(root, code, class_name=_class_name(graph.name))
     model.train()
     return model
@@ -73,13 +89,19 @@ def _attach(root: nn.Module, name: str, module: nn.Module) -> None:
     parent.add_module(last, module)
 
 
-def _join(code: fx.Graph, layer: Merge, operands: list[fx.Node]) -> fx.Node:
-    if isinstance(layer, Concat):
-        return code.call_function(torch.cat, (operands,), {"dim": 1})
-    function = operator.mul if isinstance(layer, Multiply) else operator.add
+def _join(code: fx.Graph, node: Node, operands: list[fx.Node]) -> fx.Node:
+    def call(function: Any, args: tuple[Any, ...], **options: Any) -> fx.Node:
+        made = code.create_node("call_function", function, args, options, name=name)
+        made.meta["row"] = node.number
+        return made
+
+    name = node.name.replace(".", "_")
+    if isinstance(node.layer, Concat):
+        return call(torch.cat, (operands,), dim=1)
+    function = operator.mul if isinstance(node.layer, Multiply) else operator.add
     value = operands[0]
     for operand in operands[1:]:
-        value = code.call_function(function, (value, operand))
+        value = call(function, (value, operand))
     return value
 
 

@@ -205,7 +205,7 @@ class StochasticDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        rows = len(x) if self.mode == "row" else 1
+        rows = x.shape[0] if self.mode == "row" else 1
         kept = torch.rand(rows, *(1,) * (x.dim() - 1), device=x.device) >= self.p
         return x * kept / (1 - self.p) if self.p < 1 else x * kept
 
@@ -266,7 +266,7 @@ class Reshape(nn.Module):
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(x.shape[0], *self.shape)  # len(x) would fix the batch of an export
 
     def extra_repr(self) -> str:
         return ", ".join(map(str, self.shape))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,10 +37,11 @@ def load_weights(
     strict: bool = True,
     map: Mapping[str, str] | None = None,  # noqa: A002 - says what it is
 ) -> Loaded:
-    """Copies a foreign state dict, torchvision's for example, into `model`.
+    """Copies a state dict, our own or torchvision's for example, into `model`.
 
-    Tensors are matched in order among those of equal shape; trailing axes of length 1 are
-    ignored. `map` gives their name for some of ours and overrides the order.
+    Where names and shapes are all the model's, tensors are matched by name; otherwise in order
+    among those of equal shape. Trailing axes of length 1 are ignored. `map` gives their name for
+    some of ours and overrides both.
 
     Raises:
         UsageError: a name in `map` is unknown or its shapes differ; or, if `strict`, tensors of
@@ -47,6 +50,9 @@ def load_weights(
     own = model.state_dict()
     matched = _mapped(own, state_dict, map or {})
     taken = set(matched.values())
+    if _shapes(own) == _shapes(state_dict):
+        matched |= {name: name for name in own if name not in matched and name not in taken}
+        taken = set(matched.values())
     waiting: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for name, tensor in state_dict.items():
         if name not in taken:
@@ -60,11 +66,50 @@ def load_weights(
     missing = tuple(name for name in own if name not in matched)
     unexpected = tuple(name for name in state_dict if name not in taken)
     if strict and (missing or unexpected):
-        raise UsageError(_left_over(missing, unexpected, own, state_dict))
+        left = _left_over(missing, unexpected, own, state_dict)
+        raise UsageError(f"{left}; strict=False leaves them")
     with torch.no_grad():
         for name, theirs in matched.items():
             own[name].copy_(state_dict[theirs].reshape(own[name].shape))
     return Loaded({name: matched[name] for name in own if name in matched}, missing, unexpected)
+
+
+def load_checkpoint(model: nn.Module, file: str | os.PathLike[str]) -> None:
+    """Copies the weights of a file into `model`, as `load_weights` does.
+
+    The file holds a state dict, or a dict with one under `model` or `state_dict`.
+
+    Raises:
+        UsageError: it cannot be read, is no such file, or its tensors do not fit the model.
+    """
+    state = _read_state(file)
+    own = model.state_dict()
+    loaded = load_weights(model, state, strict=False)
+    if loaded.missing or loaded.unexpected:
+        left = _left_over(loaded.missing, loaded.unexpected, own, state)
+        raise UsageError(f"{os.fspath(file)}: {left}")
+
+
+def _read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
+    name = os.fspath(file)
+    try:
+        data = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # noqa: BLE001 - whatever unpickling stumbles over
+        unsafe = re.search(r"GLOBAL (\S+) was not", str(error))
+        if unsafe is None:
+            raise UsageError(f"{name}: is no checkpoint of PyTorch's") from None
+        raise UsageError(
+            f"{name}: holds {unsafe[1]}, and only tensors are safe to read;"
+            " save the model's state_dict()"
+        ) from None
+    for key in ("model", "state_dict"):
+        if isinstance(data, dict) and isinstance(data.get(key), dict):
+            data = data[key]
+    if not isinstance(data, dict) or not data or not all(map(torch.is_tensor, data.values())):
+        raise UsageError(f"{name}: holds no state dict, nor one under model or state_dict")
+    return data
 
 
 def _mapped(
@@ -78,6 +123,10 @@ def _mapped(
             shapes = f"{tuple(own[name].shape)} and {tuple(theirs[other].shape)}"
             raise UsageError(f"map: {name} and {other} differ in shape: {shapes}")
     return dict(chosen)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: _shape(tensor) for name, tensor in tensors.items()}
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
@@ -102,4 +151,4 @@ def _left_over(
             )
             more = " …" if len(names) > NAMED_IN_ERRORS else ""
             parts.append(f"{len(names)} of the {side}: {shown}{more}")
-    return f"tensors without a counterpart, {'; '.join(parts)}; strict=False leaves them"
+    return f"tensors without a counterpart, {'; '.join(parts)}"

@@ -113,8 +113,9 @@ def _table(cells: Cells, width: int | None) -> Table:
         # Where no cell is wrapped a column is one cell of many lines: rich is four times as fast.
         rows = [["\n".join(column) for column in zip(*rows, strict=True)]]
     else:
-        for shown, fitted in zip(table.columns, _fitted(cells, width), strict=True):
-            shown.width = fitted
+        rigid = [column.numeric for column in cells.columns]
+        for shown, fit in zip(table.columns, fitted(_texts(cells), rigid, width), strict=True):
+            shown.width = fit
     for row in rows:
         table.add_row(*row)
     return table
@@ -138,13 +139,16 @@ def _texts(cells: Cells) -> Iterable[tuple[str, ...]]:
     return zip(titles, *_with_bars(cells), cells.total or titles, strict=True)
 
 
-def _fitted(cells: Cells, width: int) -> list[int]:
-    """The widths of the columns: the widest of text give way first, no number and no word does."""
+def fitted(columns: Iterable[Sequence[str]], numeric: Iterable[bool], width: int) -> list[int]:
+    """The widths of columns, given all that stands in each.
+
+    The widest of text give way first, no number and no word does.
+    """
     widths, least = [], []
-    for column, texts in zip(cells.columns, _texts(cells), strict=True):
+    for texts, is_number in zip(columns, numeric, strict=True):
         longest = max(cell_len(word) for text in texts for word in text.split() or [""])
         widths.append(max(map(cell_len, texts)))
-        least.append(longest if column.numeric else min(longest, LONGEST_WORD))
+        least.append(longest if is_number else min(longest, LONGEST_WORD))
     while sum(widths) + GAP * (len(widths) - 1) > width:
         room = [(size, at) for at, size in enumerate(widths) if size > least[at]]
         if not room:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cnncalc import __version__
 from cnncalc.errors import CnncalcError
 from cnncalc.expansion import build_graph
+from cnncalc.initialization import last_norms
 from cnncalc.pytorch.python_source.classes import Classes
 from cnncalc.pytorch.python_source.definitions import (
     definitions,
@@ -37,7 +38,11 @@ def write_source(architecture: Architecture) -> str:
     graph = build_graph(architecture)
     classes = Classes(graph, architecture.checked_blocks())
     classes.made[-1].about = _about(graph)
-    classes.made[-1].afterwards = [*_frozen(graph, classes.root), *_shared(graph)]
+    classes.made[-1].afterwards = [
+        *_initialized(graph),
+        *_frozen(graph, classes.root),
+        *_shared(graph),
+    ]
     body = "\n\n".join(map(str, classes.made))
     body += f"\n\n{_example(graph, classes.name)}"
     copied = needed(names_in(ast.parse(body)))
@@ -74,6 +79,17 @@ def _example(graph: Graph, name: str) -> str:
         "    print(model)\n"
         f"    print(tuple(model(torch.zeros({shape})).shape))\n"
     )
+
+
+def _initialized(graph: Graph) -> Iterator[str]:
+    """Statements that start the weights as `init:` of the file says, but for its seed."""
+    init = graph.init
+    if init.weights != "default":
+        options = "".join(f", {name}={value!r}" for name, value in init.options.items())
+        yield f"self.apply(partial({init.weights}{options}))"
+    if init.zero_init_residual:
+        yield f"for name in {last_norms(graph)!r}:"
+        yield "    nn.init.zeros_(self.get_submodule(name).weight)"
 
 
 def _shared(graph: Graph) -> Iterator[str]:

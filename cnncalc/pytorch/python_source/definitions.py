@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 MODULES = HERE.parent / "modules.py"
-FILES = (MODULES, HERE / "containers.py")
-"""Where they stand: files that need nothing but PyTorch. They are read, never imported."""
+FILES = (MODULES, HERE.parent / "initialization.py", HERE / "containers.py")
+"""Where they stand; what is copied needs nothing but PyTorch. They are read, never imported."""
 
 
 class Definition(NamedTuple):

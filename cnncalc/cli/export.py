@@ -1,0 +1,66 @@
+"""`cnncalc export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncalc.cli.options import Input, Settings, Spec, Variant, load_spec
+from cnncalc.cli.output import is_stdout, write
+from cnncalc.errors import UsageError
+
+
+def export(
+    spec: Spec,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="The file to write, .py, .onnx or .pt2; - prints the Python source.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ],
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="CHECKPOINT",
+            help="A state dict, ours or torchvision's, saved by torch.save; for .onnx and .pt2.",
+        ),
+    ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option("--opset", metavar="N", help="Operator set of ONNX, 18 to 23; else 20."),
+    ] = None,
+    input_shape: Input = None,
+    variant: Variant = None,
+    settings: Settings = None,
+) -> None:
+    """Write the network as a file that runs without cnncalc.
+
+    Readable PyTorch source, or the built module, in evaluation, as ONNX or a program of
+    torch.export.
+
+    \b
+    Examples:
+      cnncalc export lenet.yaml lenet.py
+      cnncalc export lenet.yaml lenet.onnx
+      cnncalc export mlp3.yaml mlp3.pt2 --set width=100
+    """  # noqa: D301 - \b keeps typer from filling the lines
+    from cnncalc.pytorch.export import OPSET, form_of
+    from cnncalc.pytorch.export import export as write_export
+    from cnncalc.pytorch.python_source import write_source
+
+    if is_stdout(file):
+        if weights is not None or opset is not None:
+            raise UsageError("- prints Python source, which holds no weights and needs no opset")
+        write(write_source(load_spec(spec, variant, settings, input_shape)))
+        return
+    form = form_of(file)
+    network = load_spec(spec, variant, settings, input_shape)
+    write_export(network, file, weights=weights, opset=opset)
+    started = f"weights from {weights}" if weights else "weights as they start"
+    about = form.what.format(opset=opset or OPSET)
+    write(f"{file}: {about}{f', {started}' if 'weights' in form.takes else ''}\n")

@@ -1,0 +1,79 @@
+"""The built module as a program of torch.export, and that as ONNX."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnncalc.errors import OutputError
+from cnncalc.expansion import build_graph
+from cnncalc.pytorch.compiler import build
+from cnncalc.pytorch.export import OPSET
+from cnncalc.pytorch.to_onnx import check_request, prepare, translate
+from cnncalc.pytorch.weights import load_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cnncalc.graph import Graph
+    from cnncalc.spec import Architecture
+
+
+def write_program(network: Architecture, file: Path, *, weights: Any = None) -> None:
+    """Writes a `.pt2`. Raises `OutputError`, and `UsageError` for wrong weights."""
+    graph = build_graph(network)
+    model = _model(network, weights)
+    with _quiet():
+        torch.export.save(_program(model, graph), file)
+
+
+def write_onnx(
+    network: Architecture, file: Path, *, weights: Any = None, opset: int = OPSET
+) -> None:
+    """Writes an `.onnx`. Raises `OutputError`, and `UsageError` for wrong weights or opset."""
+    check_request(opset)
+    graph = build_graph(network)
+    model = _model(network, weights)
+    prepare(model, graph)
+    with _quiet():
+        translate(_program(model, graph), model, file, opset=opset)
+
+
+def _model(network: Architecture, weights: Any) -> torch.nn.Module:
+    with torch.device("cpu"):
+        model = build(network)
+    if weights is not None:
+        load_checkpoint(model, weights)
+    return model.eval()
+
+
+def _program(model: torch.nn.Module, graph: Graph) -> torch.export.ExportedProgram:
+    # A batch of 1 would be taken as fixed.
+    sample = torch.zeros(2, *graph.input_shape, device="cpu")
+    batch = torch.export.Dim("batch")
+    try:
+        program = torch.export.export(model, (sample,), dynamic_shapes=({0: batch},))
+    except Exception as error:  # noqa: BLE001 - whatever a network can make it raise
+        reason = str(error).strip().partition("\n")[0]
+        raise OutputError(f"torch.export cannot follow the network: {reason}") from None
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # names folders of this machine
+    return program
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' warnings and logs, which speak of their own inside."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

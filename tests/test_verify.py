@@ -1,0 +1,678 @@
+"""`cnncalc verify`: every network is true of its table, and a wrong layer class is found and named.
+
+A wrong class claims something else than the module that it builds does; each test registers its
+own, and takes it back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from processes import ROOT, environment, invoke, on_terminal, run
+from strategies import STRATEGIES
+from support import conv, network
+
+import cnncalc
+from cnncalc import bundled
+from cnncalc.errors import SpecError
+from cnncalc.geometry import SAME, WHOLE, Window
+from cnncalc.layers.activation import Softmax
+from cnncalc.layers.base import REGISTRY, Elementwise, Layer
+from cnncalc.layers.conv import Conv, ConvTranspose
+from cnncalc.layers.norm import BatchNorm, GroupNorm
+from cnncalc.layers.pool import MaxPool
+from cnncalc.layers.shape import Flatten
+from cnncalc.verification import Check, LayerChecks, Verification
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from test_receptive_fields_against_autograd import KINDS, is_comparable, networks  # noqa: E402
+
+from cnncalc.pytorch import chains, measuring  # noqa: E402
+from cnncalc.pytorch.compiler import compile_graph  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strategies import Case
+
+SPECS = Path(__file__).parent / "specs"
+LARGE = {"alexnet", "googlenet", "vgg16", *(f"resnet{n}" for n in (18, 34, 50, 101, 152))}
+IN_FULL = ("googlenet", "resnet152", "vgg16")
+SMALL_SPECS = ("alexnet_v2", "densenet_cifar", "efficientnet", "mobilenet_v1", "shufflenet_v2")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors this small are slower on several cores, and far slower on busy ones."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def agrees(verification: Verification) -> Verification:
+    assert verification.ok, (verification.reasons, verification.differing, verification.totals)
+    return verification
+
+
+# --- networks ---------------------------------------------------------------------------------
+
+
+def entries() -> list[Any]:
+    """Every bundled network; the large ones in full only where `IN_FULL` names them."""
+    names = [variant or file.stem for file, variant in bundled.entries()]
+    slow = [pytest.param(name, False, marks=pytest.mark.slow) for name in IN_FULL]
+    return [*(pytest.param(name, name in LARGE) for name in names), *slow]
+
+
+@pytest.mark.parametrize(("name", "quick"), entries())
+def test_bundled_networks_are_true(name: str, quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "BUDGET", 20 * 10**9)
+    verification = agrees(cnncalc.verify(name, quick=quick))
+    summary = cnncalc.analyze(name)
+    assert [layer.name for layer in verification.layers] == [row.name for row in summary.layers]
+    measured = {check.name: check.measured for check in verification.totals}
+    assert measured["parameters"] == summary.totals.parameters
+    assert measured["multiply-adds"] == summary.totals.multiply_adds
+    assert measured["activation bytes"] == summary.totals.activation_bytes
+    assert measured.get("receptive field") == (
+        None if quick else summary.totals.receptive_field.size
+    )
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_other_specs_are_true(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "BUDGET", 5 * 10**9)
+    variant = next(iter(bundled._variants(path)), None)
+    try:
+        architecture = cnncalc.load(path, variant=variant)
+        agrees(cnncalc.verify(architecture, quick=path.stem not in SMALL_SPECS))
+    except SpecError as error:
+        assert "has no value" in str(error)  # noqa: PT017 - a family without a default network
+        pytest.skip("a family whose parameters its own tests set")
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_random_networks_are_true(axes: int) -> None:
+    @settings(
+        max_examples={1: 60, 2: 25, 3: 10}[axes],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    @given(networks(axes))
+    def check(spec: dict[str, Any]) -> None:
+        agrees(cnncalc.verify(spec))
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_layers_are_true(kind: str) -> None:
+    """Padding of every mode too."""
+    verified = 0
+
+    @settings(max_examples=10)
+    @given(STRATEGIES[kind].filter(is_comparable))
+    def check(case: Case) -> None:
+        nonlocal verified
+        try:
+            spec = network([*case.shapes[0]], {kind: case.fields})
+            cnncalc.analyze(spec)
+        except SpecError:
+            return
+        agrees(cnncalc.verify(spec))
+        verified += 1
+
+    check()
+    assert verified
+
+
+PAD: dict[str, Any] = {"pad": {"padding": 2}}
+ESCAPES: dict[str, Any] = {
+    "channels chosen from a concat": [
+        {"concat": [[conv(2, 3, padding=1)], [conv(2, 1)]]},
+        {"slice": {"start": 2}},
+        conv(2, 3),
+    ],
+    "padding after a crop": [{"crop": 2}, PAD, conv(2, 3)],
+    "units that were mixed, added to those that were not": [
+        conv(2, 3, padding=1),
+        {"add": [[{"reshape": {"shape": [3, 2, 27]}}, {"reshape": {"shape": [2, 9, 9]}}], []]},
+    ],
+    "a unit in the padding of one axis of one operand": [
+        {
+            "add": [
+                [{"pad": {"padding": [1, 0]}}, conv(2, [1, 5], padding=[0, 2])],
+                [conv(2, 3, padding=[2, 1])],
+            ]
+        }
+    ],
+    "zeros in the padding of a factor": [
+        {"multiply": [[{"pad": {"padding": 1}}], [conv(2, 1, padding=1)]]}
+    ],
+    "a ring around units that all see the same": [
+        {"multiply": [[conv(2, 3, padding=1)], ["global_avg_pool", conv(2, 1)]]},
+        {"pad": {"padding": [[0, 1], [0, 0]]}},
+    ],
+    "circular padding": [{"pad": {"padding": 5, "mode": "circular"}}, conv(2, 3)],
+    "a softmax of one number": ["global_avg_pool", {"softmax": {"dim": 2}}, conv(2, 1)],
+    "a norm of one number": ["global_avg_pool", {"group_norm": {"num_groups": 2}}],
+    "a norm that depends on its neighbours by nothing": [
+        {"local_response_norm": {"size": 3, "alpha": 0.0}}
+    ],
+    "shared statistics": [{"name": "a", "batch_norm": {}}, {"batch_norm": {}, "shares": "a"}],
+    "frozen and shared weights": [
+        {"name": "a", **conv(2, 3), "frozen": True},
+        {**conv(2, 3), "shares": "a"},
+    ],
+    "an output before the end": [{"name": "a", **conv(2, 3)}, {"add": {}, "inputs": ["a", "a"]}],
+}
+"""Corners in which a unit sees less than its field says, or PyTorch less than it should."""
+
+
+@pytest.mark.parametrize("corner", ESCAPES)
+def test_no_false_alarm_in_corners(corner: str) -> None:
+    agrees(cnncalc.verify(network([2, 9, 9], *ESCAPES[corner])))
+
+
+def test_what_is_left_out_is_said() -> None:
+    chosen = cnncalc.verify(network([2, 9, 9], *ESCAPES["channels chosen from a concat"]))
+    assert "chosen from several branches: 1 layer;" in "\n".join(chosen.notes)
+    constant = cnncalc.verify(network([2, 9, 9], *ESCAPES["a softmax of one number"]))
+    assert "norms and softmaxes of one number: 1 layer" in "\n".join(constant.notes)
+    circular = cnncalc.verify(network([2, 9, 9], *ESCAPES["circular padding"]))
+    assert "padding of any mode as zeros" in circular.notes[1]
+
+
+def test_a_costly_network_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "BUDGET", 0)
+    notes = "\n".join(agrees(cnncalc.verify("lenet")).notes)
+    assert "end to end: 1 unit of 1 layer" in notes
+    assert "left out, too costly: 5 layers" in notes
+
+
+def test_a_layer_too_large_for_real_numbers_is_left_out() -> None:
+    spec = network([1, 40000], {"reshape": {"shape": [40000]}}, {"linear": 10000})
+    verification = agrees(cnncalc.verify(spec))
+    assert "left out, too costly: 1 layer" in "\n".join(verification.notes)
+    assert verification.layers[1].checks[-1] == Check("receptive field", (40000,), None)
+    assert "40000 (not measured)" in str(verification)
+
+
+def test_the_random_numbers_of_others_are_left_alone() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    cnncalc.verify("mlp1")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- wrong layer classes ----------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_wrong_class_stays() -> Iterator[None]:
+    before = set(REGISTRY)
+    yield
+    for kind in set(REGISTRY) - before:
+        if kind.startswith("wrong"):
+            del REGISTRY[kind]
+
+
+def wrongly(item: dict[str, Any] | str = "wrong") -> Verification:
+    """The verification of a network with the wrong layer in the middle."""
+    spec = network([4, 12, 12], conv(4, 3, padding=1), "relu", item, "relu", conv(4, 3))
+    return cnncalc.verify(spec)
+
+
+def found(verification: Verification) -> dict[str, set[str]]:
+    assert not verification.ok
+    return {layer.name: {c.name for c in layer.differences} for layer in verification.differing}
+
+
+KERNEL = {"out_channels": 4, "kernel_size": 3, "padding": 1}
+
+
+def test_parameters() -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def weights(self, x: Any) -> Any:
+            return {"weight": super().weights(x)["weight"]}
+
+    verification = wrongly({"wrong": KERNEL})
+    assert found(verification) == {"wrong1": {"parameters", "tensors"}}
+    checks = {check.name: check for check in verification.layers[2].checks}
+    assert checks["parameters"] == Check("parameters", 144, 148)
+    assert checks["tensors"].measured == "weight 4×4×3×3, bias 4"
+    totals = {check.name: check for check in verification.totals if not check.ok}
+    assert totals["parameters"] == Check("parameters", 148 + 144 + 148, 3 * 148)
+    assert totals["names in state_dict"].measured == "6: also wrong1.bias"
+
+
+def test_the_shape_of_a_weight() -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def weights(self, x: Any) -> Any:
+            weight, bias = super().weights(x).values()
+            return {"weight": (*weight[::-1],), "bias": bias}
+
+    assert found(wrongly({"wrong": {**KERNEL, "kernel_size": [3, 1], "padding": [1, 0]}})) == {
+        "wrong1": {"tensors"}
+    }
+
+
+def test_multiply_adds() -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def multiply_adds(self, x: Any) -> Any:
+            return super().multiply_adds(x) + 1
+
+    verification = wrongly({"wrong": KERNEL})
+    assert found(verification) == {"wrong1": {"multiply-adds"}}
+    assert "20,737, measured: 20,736" in str(verification)
+
+
+def test_buffers() -> None:
+    class Wrong(BatchNorm):
+        kind = "wrong"
+
+        def buffers(self, x: Any) -> Any:
+            return {"running_mean": x[:1], "running_var": x[:1]}
+
+    verification = wrongly()
+    assert found(verification) == {"wrong1": {"buffers", "tensors"}}
+    assert "differs: buffers 8, measured: 9" in str(verification)
+
+
+def test_weights_that_do_not_train() -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            module = super().build(nn, x)
+            if hasattr(module, "bias"):
+                module.bias.requires_grad = False
+            return module
+
+    assert found(wrongly({"wrong": KERNEL})) == {"wrong1": {"parameters", "frozen parameters"}}
+
+
+def test_output_shape() -> None:
+    class Wrong(Layer):
+        kind = "wrong"
+
+        def output_shape(self, x: Any) -> Any:
+            return (2 * x[0], *x[1:])
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Identity()
+
+    verification = wrongly()
+    assert found(verification)["wrong1"] >= {"output", "activation bytes"}
+    assert set(found(verification)) == {"wrong1"}
+    assert "8×12×12, measured: 4×12×12" in str(verification)
+    assert verification.totals[0].name == "module"
+    assert "RuntimeError" in str(verification.totals[0].measured)
+
+
+def test_samples_that_are_mixed_up() -> None:
+    class Wrong(Layer):
+        kind = "wrong"
+
+        def output_shape(self, x: Any) -> Any:
+            return (x[0] * x[1], *x[2:])
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Flatten(0, 2)
+
+    verification = cnncalc.verify(network([4, 12, 12], "wrong"), quick=True)
+    assert found(verification) == {"wrong1": {"module"}}
+    assert "turns a batch of 2 into the shape [96, 12]" in str(verification)
+
+
+SAID: dict[str, Any] = {
+    "too little": Window(1),
+    "too much": Window(5, 1, 2, 2),
+    "one too much at the end": Window(4, 1, 1, 2),
+    "one too far before": Window(3, 1, 2, 0),
+    "one too far behind": Window(3, 1, 0, 2),
+    "holes that are none": Window(3, 1, 2, 2, dilation=2),
+    "all": WHOLE,
+    "one": SAME,
+}
+"""What a convolution of 3, padded by 1, may wrongly say that it sees."""
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("size", [12, 2])
+def test_reach_of_a_convolution(said: str, size: int) -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def reach(self, x: Any) -> Any:
+            return (WHOLE, super().reach(x)[1], SAID[said])
+
+    spec = network([4, size, size], conv(4, 3, padding=1), {"wrong": KERNEL}, "relu")
+    if size == 2 and said in ("too much", "all", "one too much at the end"):
+        agrees(cnncalc.verify(spec))  # no unit of two shows a difference
+    else:
+        assert found(cnncalc.verify(spec)) == {"wrong1": {"receptive field"}}
+
+
+def test_reach_of_a_max_pool() -> None:
+    class Wrong(MaxPool):
+        kind = "wrong"
+
+        def reach(self, x: Any) -> Any:
+            return (SAME, *(Window(3, 2) for _ in x[1:]))
+
+    verification = wrongly({"wrong": {"kernel_size": 2}})
+    assert found(verification) == {"wrong1": {"receptive field"}}
+    assert "unit 0×0 sees units 0…1 × 0…1, not 0…2 × 0…2, of its input" in str(verification)
+
+
+def test_reach_of_a_transposed_convolution() -> None:
+    class Wrong(ConvTranspose):
+        kind = "wrong"
+
+        def reach(self, x: Any) -> Any:
+            return (WHOLE, *(SAME for _ in x[1:]))
+
+    assert found(wrongly({"wrong": KERNEL})) == {"wrong1": {"receptive field"}}
+
+
+def test_reach_of_an_activation_that_pools() -> None:
+    class Wrong(Elementwise):
+        kind = "wrong"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.MaxPool2d(3, stride=1, padding=1)
+
+    assert found(wrongly()) == {"wrong1": {"receptive field"}}
+
+
+def test_reach_of_norms() -> None:
+    class Wrong(GroupNorm):
+        kind = "wrong"
+
+        def reach(self, x: Any) -> Any:
+            return (SAME,) * len(x)
+
+    class WrongBatch(BatchNorm):
+        kind = "wrong_batch"
+
+        def reach(self, x: Any) -> Any:
+            return (SAME, *(WHOLE for _ in x[1:]))
+
+    class WrongSoftmax(Softmax):
+        kind = "wrong_softmax"
+
+        def reach(self, x: Any) -> Any:
+            return (SAME,) * len(x)
+
+    assert found(wrongly({"wrong": {"num_groups": 2}})) == {"wrong1": {"receptive field"}}
+    assert found(wrongly("wrong_batch")) == {"wrong_batch1": {"receptive field"}}
+    assert found(wrongly({"wrong_softmax": {"dim": 3}})) == {"wrong_softmax1": {"receptive field"}}
+
+
+def test_axes_that_are_exchanged() -> None:
+    class Wrong(Layer):
+        kind = "wrong"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Permute(0, 1, 3, 2)
+
+    assert found(wrongly()) == {"wrong1": {"receptive field"}}
+
+
+def test_an_axis_that_does_not_survive() -> None:
+    class Wrong(Flatten):
+        kind = "wrong"
+
+        def reach(self, x: Any) -> Any:
+            return (WHOLE, WHOLE, SAME)
+
+    spec = network([1, 1, 6], "wrong")
+    agrees(cnncalc.verify(spec, quick=True))
+    assert found(cnncalc.verify(spec)) == {"wrong1": {"receptive field"}}
+
+
+def test_a_layer_that_sees_nothing() -> None:
+    class Wrong(Layer):
+        kind = "wrong"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Threshold(1e9, 0.0)
+
+    verification = wrongly()
+    assert found(verification) == {"wrong1": {"receptive field"}}
+    assert "unit 0×0 sees nothing of its input" in str(verification)
+
+
+def test_flat_parts_hide_nothing() -> None:
+    class Wrong(Elementwise):
+        kind = "wrong_no_more"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Hardshrink(1.6)
+
+    agrees(wrongly("wrong_no_more"))
+
+
+def test_a_module_that_fails() -> None:
+    class Wrong(Layer):
+        kind = "wrong"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Conv2d(x[0] + 1, x[0], kernel_size=1)
+
+    verification = wrongly()
+    assert found(verification)["wrong1"] >= {"module"}
+    assert set(found(verification)) == {"wrong1"}
+    assert "RuntimeError" in str(verification)
+
+
+def test_a_module_that_cannot_be_built() -> None:
+    class Wrong(Layer):
+        kind = "wrong"
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Conv2d(x[0], x[0])
+
+    verification = wrongly()
+    assert found(verification) == {"wrong1": {"module"}}
+    assert "TypeError" in str(verification)
+
+
+def test_deep_in_a_network(tmp_path: Path) -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def reach(self, x: Any) -> Any:
+            return (WHOLE, *(Window(3, w.stride, 1, 1) for w in self.window(x)))
+
+    text = cnncalc_text("resnet").replace(
+        "- conv_bn: {out_channels: =4*width}", "- wrong: {out_channels: =4*width, kernel_size: 1}"
+    )
+    assert "wrong" in text
+    spec = tmp_path / "deep.yaml"
+    spec.write_text(text, encoding="utf-8")
+    verification = cnncalc.verify(cnncalc.load(spec, variant="resnet50", input="3x64x64"))
+    assert len(verification.differing) == 3 + 4 + 6 + 3
+    assert all(".body.wrong1" in layer.name for layer in verification.differing)
+    status, _, err = invoke("verify", str(spec), "--variant", "resnet50", "--input", "3x64x64")
+    assert status == 1
+    assert "16 of 159 layers differ from the table: stage1." in err
+    assert err.endswith("and 6 more\n")
+
+
+def cnncalc_text(name: str) -> str:
+    known = bundled.find(name)
+    assert known is not None
+    return known[0].read_text(encoding="utf-8")
+
+
+def test_a_wrong_field_behind_right_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End to end finds what no layer's own step shows: here, a chain that is wired wrongly."""
+
+    def crossed(graph: Any) -> Any:
+        model = compile_graph(graph)
+        image, _, _, third, *_ = model.graph.nodes
+        third.args = (image,)
+        return model
+
+    monkeypatch.setattr(measuring, "compile_graph", crossed)
+    verification = cnncalc.verify(network([2, 9], *[conv(2, 3, padding=1)] * 4))
+    assert set(found(verification)) == {"conv3", "conv4"}
+    assert "unit 0 sees pixels 0…1, not 0…3, along input axis 1" in str(verification)
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def test_the_table() -> None:
+    status, out, err = invoke("verify", "lenet")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "LeNet · input 1×28×28"
+    columns = "name output parameters multiply-adds receptive field activation bytes verdict"
+    assert lines[2].split() == columns.split()
+    assert lines[4].split() == ["conv1", "32×24×24", "832", "460,800", "5×5", "73,728", "agrees"]
+    assert "multiply-adds        1,333,200  1,333,200  agrees" in lines
+    assert f"PyTorch {torch.__version__}: shapes, parameters" in out
+    assert "39 units of 10 layers against gradients by their own inputs" in out
+    assert "26 units of 6 layers against gradients by the image" in out
+    assert lines[-1] == "the table is true of the module"
+
+
+def test_quick_leaves_receptive_fields_out() -> None:
+    status, out, _ = invoke("verify", "resnet152", "--quick")
+    assert status == 0
+    assert "receptive fields: left out, as asked for" in out
+    assert "receptive field " not in out
+
+
+def test_a_vector_has_no_receptive_fields() -> None:
+    verification = agrees(cnncalc.verify(network([8], {"linear": 3})))
+    assert "receptive" not in str(verification)
+
+
+def test_options() -> None:
+    arguments = ["--variant", "resnet18", "--set", "classes=7", "--input", "3x32x32", "--quick"]
+    status, out, _ = invoke("verify", "resnet", *arguments)
+    assert status == 0
+    assert "resnet18 · input 3×32×32" in out
+    assert "linear1 " in out
+    assert any(line.split()[:2] == ["output", "7"] for line in out.splitlines())
+
+
+def test_a_difference_is_status_1_and_names_the_layer(tmp_path: Path) -> None:
+    class Wrong(Conv):
+        kind = "wrong"
+
+        def multiply_adds(self, x: Any) -> Any:
+            return super().multiply_adds(x) * 2
+
+    spec = tmp_path / "bad.yaml"
+    spec.write_text("input: [1, 8, 8]\nlayers:\n  - wrong: {out_channels: 2, kernel_size: 3}\n")
+    status, out, err = invoke("verify", str(spec))
+    assert status == 1
+    assert err == "bad: 1 of 1 layers differs from the table: wrong1 (multiply-adds)\n"
+    assert "1,296, measured: 648" in out
+    assert out.endswith("1 of 1 layers differs from the table\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "nothing: there is no such file or bundled network"),
+        (["lenet", "--input", "3xx"], "is no input shape"),
+        (["lenet", "--quik"], "No such option"),
+        ([], "Missing argument"),
+    ],
+)
+def test_bad_usage_is_status_2(arguments: list[str], message: str) -> None:
+    status, out, err = invoke("verify", *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+
+
+def test_a_bad_spec_is_status_2(tmp_path: Path) -> None:
+    spec = tmp_path / "bad.yaml"
+    spec.write_text("input: [1, 8, 8]\nlayers:\n  - conv: {out_channels: 2, kernal_size: 3}\n")
+    status, out, err = invoke("verify", str(spec))
+    assert (status, out) == (2, "")
+    assert "bad.yaml:3:29: conv.kernal_size: unknown field; did you mean kernel_size?" in err
+
+
+def test_redirected_output_is_plain() -> None:
+    done = run("verify", "lenet5", FORCE_COLOR="1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode()
+    assert "\x1b" not in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) > 100  # the notes, in one line each
+
+
+def test_a_narrow_terminal_breaks_lines_and_cuts_no_number() -> None:
+    text = on_terminal("verify", "lenet", "--quick", columns=60, NO_COLOR="1")
+    assert "1,333,200" in text
+    assert "460,800" in text
+    assert "…" not in text
+
+
+def test_a_terminal_has_colours() -> None:
+    assert "\x1b[32magrees" in on_terminal("verify", "mlp1", "--quick", columns=120)
+
+
+def test_without_pytorch_one_line_says_how_to_install_it() -> None:
+    script = "import sys; sys.modules['torch'] = None; from cnncalc.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "verify", "lenet"],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "verify needs PyTorch: pip install torch torchvision\n"
+
+
+def test_what_was_found_needs_no_pytorch() -> None:
+    """A verification is plain data, and is drawn without PyTorch."""
+    script = (
+        "import json, sys\n"
+        "from cnncalc.verification import Check, LayerChecks, Verification\n"
+        "layer = LayerChecks('a', (Check('output', (3, 4), (3, 5)), Check('buffers', 1, 2)))\n"
+        "print(json.dumps([str(Verification('x', (3, 8), (layer,), (), ())),"
+        " sorted({'torch', 'numpy'} & set(sys.modules))]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    text, loaded = json.loads(done.stdout)
+    assert loaded == []
+    assert "3×4, measured: 3×5" in text
+    assert "differs: buffers 1, measured: 2" in text
+
+
+def test_only_the_whole_may_differ() -> None:
+    fine = LayerChecks("a", (Check("parameters", 1, 1),))
+    whole = Verification("x", (3,), (fine,), (Check("multiply-adds", 4, 5),), ())
+    assert not whole.ok
+    assert whole.verdict == "the whole module differs from the table"
+    assert whole.reasons == "multiply-adds"
+    assert repr(whole) == "<Verification of x: the whole module differs from the table>"
