@@ -55,7 +55,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def train(folder: Path, settings: dict[str, Any] | None = None, **options: Any) -> api.Run:
+def train(folder: Path, settings: Any = None, **options: Any) -> api.Run:
     return api.train(
         NET, output=folder, settings=settings or {"epochs": 2}, device="cpu", **options
     )

@@ -1,1 +1,1 @@
-"""The PyTorch half of cnncalc: the only folder that loads torch."""
+"""A network as a PyTorch module, and back: with training/, the only folder that loads torch."""
