@@ -28,10 +28,10 @@ def evaluate(
     device: Device = "auto",
     format: Format = "table",  # noqa: A002 - the option's own word
 ) -> None:
-    """Evaluate a run: loss, accuracy, and what each class was taken for.
+    """Evaluate a run, in all and class by class.
 
-    Top-1 and top-5 accuracy, that of each class, and the confusion matrix: a row is a class, a
-    column what its images were said to be.
+    Loss, top-1 and top-5 accuracy, that of each class, and the confusion matrix: a row is a class,
+    a column what its images were said to be.
 
     \b
     Examples:

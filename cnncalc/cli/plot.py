@@ -16,7 +16,7 @@ def plot(
         list[Path],
         typer.Argument(
             help="Folders of runs.",
-            metavar="RUN...",
+            metavar="RUN",
             autocompletion=complete_run,
             show_default=False,
         ),

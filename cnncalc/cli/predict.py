@@ -16,7 +16,7 @@ def predict(
     run: RunFolder,
     images: Annotated[
         list[Path],
-        typer.Argument(help="Image files.", metavar="IMAGE...", show_default=False),
+        typer.Argument(help="Image files.", metavar="IMAGE", show_default=False),
     ],
     top: Annotated[int, typer.Option("--top", metavar="N", help="Labels an image.")] = 5,
     weights: Weights = None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from cnncalc.render.figures import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -36,7 +38,7 @@ def curves(runs: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
         for place, (name, rows) in enumerate(runs.items()):
             for number, (split, style) in enumerate(SERIES):
                 color = f"C{(place if len(runs) > 1 else number) % 10}"
-                label = f"{name}, {split}" if len(runs) > 1 else split
+                label = plain(f"{name}, {split}") if len(runs) > 1 else split
                 _line(axes, rows, f"{split}_{quantity}", color, style, label)
         axes.set(xlabel="epoch", ylabel=quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -44,7 +46,7 @@ def curves(runs: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
         axes.legend(fontsize="small")
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(runs) == 1:
-        figure.suptitle(*runs)
+        figure.suptitle(plain(*runs))
     return figure
 
 
@@ -71,12 +73,12 @@ def confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence[int]
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, format=PercentFormatter(1.0), shrink=0.8)
-    axes.set(title=title, xlabel="said to be", ylabel="class")
+    axes.set(title=plain(title), xlabel="said to be", ylabel="class")
     if len(classes) <= MOST_LABELS:
         places = range(len(classes))
-        turned = 90 if max(map(len, classes)) > 3 else 0
-        axes.set_xticks(places, classes, rotation=turned)
-        axes.set_yticks(places, classes)
+        names = list(map(plain, classes))
+        axes.set_xticks(places, names, rotation=90 if max(map(len, names)) > 3 else 0)
+        axes.set_yticks(places, names)
         for row in places:
             for column in places:
                 if counts[row][column]:
@@ -86,14 +88,20 @@ def confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence[int]
     return figure
 
 
-def filters(title: str, images: NDArray[Any], columns: int) -> Figure:
-    """Small images of numbers from 0 to 1, (N, height, width) or (N, height, width, 3)."""
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(0.6 * columns + 0.5, 0.6 * rows + 0.8), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, image in zip(grid.flat, images, strict=False):
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    figure.suptitle(title)
+def picture(title: str, image: NDArray[Any]) -> Figure:
+    """An image of numbers from 0 to 1, (height, width, 3), each of its pixels a square."""
+    height, width, _ = image.shape
+    scale = 8 / max(height, width)
+    size = (max(scale * width, 0.1 * len(title)), scale * height + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(image, interpolation="nearest")
+    axes.axis("off")
+    axes.set_title(plain(title))
     return figure
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib takes for no formula, and does not leave out of a legend."""
+    text = one_line(text).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text

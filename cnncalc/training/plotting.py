@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 KINDS = ("curves", "confusion", "filters")
 ENDINGS = (".png", ".svg")
+BETWEEN = (0.75, 0.85, 1.0)
+"""The colour between two filters: no grey, so that it is none of theirs."""
 
 
 def plot(
@@ -47,7 +50,7 @@ def plot(
     try:
         from cnncalc.render.plot import save
     except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
+        if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         raise UsageError("plot needs matplotlib: pip install matplotlib") from None
     if what == "curves":
@@ -81,7 +84,7 @@ def _filters(run: Path, weights: str | None) -> Figure:
     """Each filter scaled by itself to span black to white; those of 3 channels in colour."""
     from torch import nn
 
-    from cnncalc.render.plot import filters
+    from cnncalc.render.plot import picture
     from cnncalc.training.saved import open_run
 
     saved = open_run(run, weights)
@@ -95,8 +98,18 @@ def _filters(run: Path, weights: str | None) -> Figure:
     if channels not in (1, 3):
         raise UsageError(f"{name} sees {channels} channels; a filter of 1 or 3 can be shown")
     low, high = kernels.amin((1, 2, 3), keepdim=True), kernels.amax((1, 2, 3), keepdim=True)
-    images = ((kernels - low) / (high - low).clamp(min=1e-12)).permute(0, 2, 3, 1)
+    images = ((kernels - low) / (high - low).clamp(min=1e-12)).expand(-1, 3, -1, -1)
     size = "×".join(map(str, (channels, *sizes)))
-    title = f"{saved.graph.name}, {name}: {count} filters of {size}"
-    array = (images[..., 0] if channels == 1 else images).numpy()
-    return filters(title, array, math.ceil(math.sqrt(count)))
+    return picture(f"{saved.graph.name}, {name}: {count} filters of {size}", mosaic(images).numpy())
+
+
+def mosaic(images: Tensor) -> Tensor:
+    """Colour images (N, 3, h, w) -> one of them all, (height, width, 3), lines between them."""
+    count, _, h, w = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    whole = images.new_tensor(BETWEEN).repeat(rows * (h + 1) - 1, columns * (w + 1) - 1, 1)
+    for place, image in enumerate(images.permute(0, 2, 3, 1)):
+        top, left = place // columns * (h + 1), place % columns * (w + 1)
+        whole[top : top + h, left : left + w] = image
+    return whole

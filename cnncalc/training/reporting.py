@@ -101,7 +101,7 @@ def evaluate(
     if split not in SPLITS:
         raise UsageError(f"there is no split {split!r}; {did_you_mean(split, SPLITS)}")
     saved = open_run(run, weights)
-    recipe = _recipe(saved, split, data, data_dir, device)
+    recipe = _recipe(saved, data, data_dir, device)
     handed = None if isinstance(data, str) else data
     plan = plan_run(saved.network, recipe, data=handed, device=device)
     part = getattr(plan.data, split)
@@ -135,18 +135,18 @@ def evaluate(
     )
 
 
-def _recipe(saved: Saved, split: str, data: Any, data_dir: Any, device: str) -> Recipe:
+def _recipe(saved: Saved, data: Any, data_dir: Any, device: str) -> Recipe:
     """The recipe of the run, with the data that were asked for."""
     recipe = saved.network.recipe(saved.settings)
     settings = dict(saved.settings)
-    if data is not None:
-        settings["data.dir"] = None
-        if split != "validation":
-            settings["data.validation"] = 0.0
-    elif data_dir is None and saved.data.name != recipe.data.name:
+    handed_over = saved.data.name != recipe.data.name
+    if data is None and data_dir is None and handed_over:
         raise UsageError(
             f"{saved.path} was trained on data handed over in Python: hand over data, or use --data"
         )
+    is_other = data != recipe.data.name if isinstance(data, str) else not handed_over
+    if data is not None and is_other:
+        settings |= {"data.dir": None, "data.validation": 0.0}
     if isinstance(data, str):
         settings["data.name"] = data
     if data_dir is not None:

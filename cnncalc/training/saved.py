@@ -83,6 +83,8 @@ def open_run(run: Run | str | os.PathLike[str], weights: str | None = None) -> S
         model = compile_graph(graph)
     if rewrite:
         pool_before_activation(model)
+    if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+        raise UsageError(f"{folder.checkpoints / chosen}.pt: the checkpoint holds no weights")
     _put(model, state, folder.checkpoints / f"{chosen}.pt")
     return Saved(
         folder.path,
@@ -117,8 +119,6 @@ def _state(folder: RunFolder, weights: str | None) -> tuple[str, dict[str, Any],
 
 def _put(model: nn.Module, state: Mapping[str, Any], path: Path) -> None:
     """Weights of a checkpoint into the model; the averaged ones, where they are averaged."""
-    if not isinstance(state.get("model"), dict):
-        raise UsageError(f"{path}: the checkpoint holds no weights")
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:
