@@ -111,7 +111,7 @@ class Recipe(_Section):
     data: DataRecipe = Field(default=DataRecipe(), description="What is trained on.")
     epochs: Positive = Field(default=10, description="Passes over the training data.")
     steps: Count | None = Field(default=None, description="Steps in all, instead of epochs.")
-    batch_size: Count = Field(default=128, description="Images a step, over all processes.")
+    batch_size: Count = Field(default=128, description="Images a step.")
     optimizer: OptimizerRecipe = Field(default=OptimizerRecipe(), description="The optimizer.")
     schedule: ScheduleRecipe = Field(default=ScheduleRecipe(), description="Its learning rate.")
     loss: LossRecipe = Field(default=LossRecipe(), description="What is minimised.")
@@ -128,9 +128,6 @@ class Recipe(_Section):
     evaluate_every: Count = Field(default=1, description="Epochs between two evaluations.")
     patience: Count | None = Field(
         default=None, description="Evaluations without a better validation loss before it stops."
-    )
-    sync_batch_norm: bool = Field(
-        default=True, description="With several processes, batch statistics of all of them."
     )
 
 
