@@ -186,14 +186,29 @@ def test_a_run_on_data_from_python_asks_for_them(tmp_path: Path) -> None:
         cnncalc.evaluate(done, data=(images, labels), weights="best")
 
 
-def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(run: Path) -> None:
+@pytest.mark.parametrize("command", [["evaluate"], ["predict", "large.png"]])
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(
+    command: list[str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    Image.linear_gradient("L").save("large.png")
     last = run / "checkpoints" / "last.pt"
     last.write_bytes(last.read_bytes()[:-100])
-    status, out, err = invoke("evaluate", str(run), "--weights", "last")
+    options = ("--weights", "last", "--format", "json")
+    status, out, err = invoke(command[0], str(run), *command[1:], *options)
     assert status == 0
-    assert "last weights" in out
+    assert json.loads(out)["step"] == int(metrics(run)[-2]["step"])
     assert "last.pt: the checkpoint is damaged" in err
     assert err.endswith("; an older one is used\n")
+
+
+def test_a_run_of_a_gpu_in_float16_is_evaluated_on_the_cpu(run: Path) -> None:
+    known = json.loads((run / "run.json").read_text())
+    known["settings"]["precision"] = "float16"
+    (run / "run.json").write_text(json.dumps(known))
+    last = float(metrics(run)[-1]["test_loss"])
+    found = cnncalc.evaluate(run, weights="last", device="cpu")
+    assert found.loss == pytest.approx(last, rel=0.02)
 
 
 # --- what is wrong with a run ---------------------------------------------------------------------
@@ -260,8 +275,8 @@ def test_probabilities_of_images(tiny_run: Path, plan: api.Plan, tmp_path: Path)
         Image.fromarray(image[0].numpy()).save(path)
     shares = scores_of(tiny_run, plan, test.images[:3]).softmax(1)
     found = cnncalc.predict(tiny_run, paths, top=20, device="cpu")
-    assert [prediction.image for prediction in found] == [str(path) for path in paths]
-    for prediction, expected in zip(found, shares, strict=True):
+    assert [prediction.image for prediction in found.images] == [str(path) for path in paths]
+    for prediction, expected in zip(found.images, shares, strict=True):
         known = {int(guess.label): guess.probability for guess in prediction.guesses}
         assert [*known.values()] == sorted(known.values(), reverse=True)
         assert sum(known.values()) == pytest.approx(1)
@@ -271,7 +286,7 @@ def test_probabilities_of_images(tiny_run: Path, plan: api.Plan, tmp_path: Path)
 def test_predict_prints_a_table_or_json(tiny_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.linear_gradient("L").save(path)
-    (found,) = cnncalc.predict(tiny_run, [path], top=2)
+    (found,) = cnncalc.predict(tiny_run, [path], top=2).images
     lines = said("predict", str(tiny_run), str(path), "--top", "2").splitlines()
     first, second = found.guesses
     assert lines[-2].split() == [str(path), first.label, f"{first.probability:.2%}"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cnncalc.cli.options import Device, Format, RunFolder, Weights
-from cnncalc.cli.output import has_color, terminal_width, write
+from cnncalc.cli.output import has_color, terminal_width, warn, write
 
 
 def predict(
@@ -36,6 +36,8 @@ def predict(
 
     as_json = runs.check_format(format) == "json"
     found = cnncalc.predict(run, images, top=top, weights=weights, device=device)
+    for problem in found.problems:
+        warn(f"{problem}; an older one is used")
     if as_json:
         write(runs.predictions_json(found))
     else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cnncalc.training.records import Record
-    from cnncalc.training.reporting import Evaluation, Prediction
+    from cnncalc.training.reporting import Evaluation, Predictions
 
 FORMATS = ("table", "json")
 MOST_COLUMNS = 50
@@ -79,27 +79,28 @@ def runs_json(records: Iterable[Record]) -> str:
 
 
 def predictions_table(
-    predictions: Iterable[Prediction], *, width: int | None = None, color: bool = False
+    predictions: Predictions, *, width: int | None = None, color: bool = False
 ) -> str:
     """A row a label; the image is named in its first."""
     rows = [
         [one_line(image) if rank == 0 else "", one_line(guess.label), percent(guess.probability)]
-        for image, guesses in predictions
+        for image, guesses in predictions.images
         for rank, guess in enumerate(guesses)
     ]
     table = _table(["image", "label", "probability"], rows, ("probability",), width)
     return printed([table], width=width, color=color)
 
 
-def predictions_json(predictions: Iterable[Prediction]) -> str:
+def predictions_json(predictions: Predictions) -> str:
     found = [
         {
             "image": image,
             "labels": [{"label": label, "probability": _finite(share)} for label, share in guesses],
         }
-        for image, guesses in predictions
+        for image, guesses in predictions.images
     ]
-    return _dump({"predictions": found})
+    p = predictions
+    return _dump({"run": str(p.run), "weights": p.weights, "step": p.step, "predictions": found})
 
 
 def evaluation_table(

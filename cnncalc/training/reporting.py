@@ -82,6 +82,19 @@ class Prediction(NamedTuple):
     guesses: tuple[Guess, ...]
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What a run says of several images."""
+
+    run: Path
+    weights: str
+    """best or last."""
+    step: int
+    images: tuple[Prediction, ...]
+    problems: tuple[str, ...] = ()
+    """Newer checkpoints that are damaged."""
+
+
 def evaluate(
     run: Run | str | os.PathLike[str],
     *,
@@ -168,7 +181,7 @@ def predict(
     top: int = 5,
     weights: str | None = None,
     device: str = "auto",
-) -> list[Prediction]:
+) -> Predictions:
     """The `top` most probable labels of each image file, decoded and resized as in training.
 
     Raises:
@@ -199,7 +212,7 @@ def predict(
                 Guess(classes[label], value) for label, value in zip(labels, values, strict=True)
             )
             found.append(Prediction(path, tuple(guesses)))
-    return found
+    return Predictions(saved.path, saved.weights, saved.step, tuple(found), saved.problems)
 
 
 def probabilities(scores: Tensor, loss: str) -> Tensor:
