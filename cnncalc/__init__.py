@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
+    from cnncalc.training.reporting import evaluate as evaluate
+    from cnncalc.training.reporting import predict as predict
     from cnncalc.verification import Verification
 
 __version__ = "0.1.0"
@@ -37,9 +39,11 @@ _HOME = {
     "Verification": "verification",
     "analyze": "loading",
     "build": "pytorch.compiler",
+    "evaluate": "training.reporting",
     "export": "pytorch.export",
     "load": "loading",
     "load_weights": "pytorch.weights",
+    "predict": "training.reporting",
     "verify": "pytorch.verifying",
 }
 

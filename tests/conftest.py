@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from support import conv, network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="Write the goldens from the present output."
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of a tiny network on digits; tests work on copies of it."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from cnncalc.training import api
+
+    layers = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
+    run = api.train(
+        network([1, 8, 8], *layers, {"linear": 10}, name="tiny"),
+        output=tmp_path_factory.mktemp("runs") / "tiny",
+        settings={"epochs": 3, "batch_size": 64, "data.validation": 0.1, "ema": 0.9},
+        device="cpu",
+    )
+    assert run.finished
+    return run.folder
 
 
 @pytest.fixture

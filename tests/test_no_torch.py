@@ -25,6 +25,10 @@ COMMANDS = {
     "schema": ["schema"],
     "help": ["summarize", "--help"],
     "help of export": ["export", "--help"],
+    "help of evaluate": ["evaluate", "--help"],
+    "help of predict": ["predict", "--help"],
+    "help of plot": ["plot", "--help"],
+    "runs": ["runs", str(ROOT)],
     "source": ["export", "resnet18", "-"],
 }
 

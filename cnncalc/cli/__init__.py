@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncalc import __version__
+from cnncalc.cli.evaluate import evaluate
 from cnncalc.cli.export import export
 from cnncalc.cli.networks import list_networks, show
 from cnncalc.cli.output import prepare_streams, write
+from cnncalc.cli.plot import plot
+from cnncalc.cli.predict import predict
+from cnncalc.cli.runs import list_runs
 from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
 from cnncalc.cli.train import train
@@ -33,6 +37,10 @@ app = typer.Typer(
 )
 app.command("summarize")(summarize)
 app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("predict")(predict)
+app.command("runs")(list_runs)
+app.command("plot")(plot)
 app.command("list")(list_networks)
 app.command("show")(show)
 app.command("verify")(verify)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,12 @@ def complete_spec(incomplete: str) -> list[str]:
         *complete_name(incomplete),
         *(name for name in sorted(files) if name.startswith(incomplete)),
     ]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Folders of runs below ./runs; shells complete other paths by themselves."""
+    found = sorted(f"runs/{name}" for name in os.listdir("runs")) if os.path.isdir("runs") else []  # noqa: PTH112, PTH208
+    return [name for name in found if name.startswith(incomplete)]
 
 
 Spec = Annotated[
@@ -54,6 +61,22 @@ Input = Annotated[
     str | None,
     typer.Option("--input", metavar="SHAPE", help="Another input shape, such as 3x256x256."),
 ]
+RunFolder = Annotated[
+    Path,
+    typer.Argument(
+        help="The folder of a run.", metavar="RUN", autocompletion=complete_run, show_default=False
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", metavar="NAME", help="best or last; the best if there are such, else the last."
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
+]
+Format = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")]
 
 
 def load_spec(

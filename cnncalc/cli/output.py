@@ -85,6 +85,12 @@ def write(text: str, path: Path | None = None) -> None:
         draft.write_text(text, encoding="utf-8", newline="\n")
 
 
+def warn(text: str) -> None:
+    """A line on stderr."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{text}\n")
+
+
 def _print(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed")

@@ -28,7 +28,7 @@ def train(
         ),
     ] = None,
     data: Annotated[
-        str | None, _field("data", "NAME", "digits, mnist, cifar10, imagefolder, npz …")
+        str | None, _field("data", "NAME", "digits, mnist, cifar10, imagefolder, npz or another.")
     ] = None,
     data_dir: Annotated[
         str | None, _field("data-dir", "DIR", "Where the data lie already.")
@@ -79,7 +79,7 @@ def train(
     \b
     Examples:
       cnncalc train lenet.yaml --data digits --epochs 15
-      cnncalc train lenet.yaml --data mnist --device cuda --set train.optimizer.lr=0.25
+      cnncalc train lenet.yaml --data mnist --set train.optimizer.lr=0.25
       cnncalc train --resume runs/lenet-20261121-101500
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.cli.progress import describe, watcher

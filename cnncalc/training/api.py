@@ -160,6 +160,7 @@ def train(
             "rewrite": rewrite,
             "compiled": compiled,
             "recipe": recipe.model_dump(mode="json"),
+            "data": {key: getattr(plan.data, key) for key in ("name", "classes", "mean", "std")},
         },
         str(plan.setting.device),
     )

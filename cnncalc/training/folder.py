@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from cnncalc import __version__
 from cnncalc.drafts import draft_of
 from cnncalc.errors import OutputError, UsageError
@@ -126,6 +124,8 @@ class RunFolder:
 
 def environment(device: str) -> dict[str, Any]:
     """Versions, device and commit: what a run depends on beside its spec."""
+    import torch
+
     found = {
         "cnncalc": __version__,
         "python": platform.python_version(),

@@ -1,0 +1,45 @@
+"""`cnncalc predict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncalc.cli.options import Device, Format, RunFolder, Weights
+from cnncalc.cli.output import has_color, terminal_width, warn, write
+
+
+def predict(
+    run: RunFolder,
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files.", metavar="IMAGE", show_default=False),
+    ],
+    top: Annotated[int, typer.Option("--top", metavar="N", help="Labels an image.")] = 5,
+    weights: Weights = None,
+    device: Device = "auto",
+    format: Format = "table",  # noqa: A002 - the option's own word
+) -> None:
+    """Say what is on images: labels with probabilities.
+
+    An image is resized to the network's input as in training.
+
+    \b
+    Examples:
+      cnncalc predict runs/lenet seven.png
+    """  # noqa: D301 - \b keeps typer from filling the lines
+    import cnncalc
+    from cnncalc.render import runs
+
+    as_json = runs.check_format(format) == "json"
+    found = cnncalc.predict(run, images, top=top, weights=weights, device=device)
+    for problem in found.problems:
+        warn(f"{problem}; an older one is used")
+    if as_json:
+        write(runs.predictions_json(found))
+    else:
+        width, color = terminal_width(sys.stdout), has_color(sys.stdout)
+        write(runs.predictions_table(found, width=width, color=color))

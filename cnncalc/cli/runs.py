@@ -1,0 +1,40 @@
+"""`cnncalc runs`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncalc.cli.options import Format
+from cnncalc.cli.output import has_color, terminal_width, write
+
+
+def list_runs(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder that holds them.", metavar="DIR")
+    ] = Path("runs"),
+    format: Format = "table",  # noqa: A002 - the option's own word
+) -> None:
+    """List runs, the newest first.
+
+    How far each is, its last accuracies, its best validation loss, and whether it is finished; an
+    unfinished one still runs, or was interrupted.
+
+    \b
+    Examples:
+      cnncalc runs
+      cnncalc runs runs/lenet --format json
+    """  # noqa: D301 - \b keeps typer from filling the lines
+    from cnncalc.render import runs
+    from cnncalc.training import records
+
+    as_json = runs.check_format(format) == "json"
+    found = records.list_runs(folder)
+    if as_json:
+        write(runs.runs_json(found))
+    else:
+        width, color = terminal_width(sys.stdout), has_color(sys.stdout)
+        write(runs.runs_table(found, width=width, color=color))
