@@ -215,3 +215,11 @@ def test_max_pool_of_l3() -> None:
     model = cnncalc.build({"input": [1, 6, 6], "layers": [{"max_pool": 2}]})
     image = matrix(["330111", "721152", "791056", "561032", "970000", "470001"])
     assert torch.equal(model(image), matrix(["715", "916", "901"]))
+
+
+def test_its_code_bears_the_names_of_joins() -> None:
+    with torch.device("meta"):
+        model = cnncalc.build("googlenet")
+    assert "inception3a_concat1 = torch.cat(" in model.code
+    rows = [node.meta["row"] for node in model.graph.nodes if "row" in node.meta]
+    assert rows == [*range(len(cnncalc.analyze("googlenet").layers))]

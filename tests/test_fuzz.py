@@ -271,7 +271,7 @@ def test_the_fuzz_is_worth_its_time(texts: Any) -> None:
     """Tables and errors are both common, and the errors are not all of one kind."""
     outcomes = []
 
-    @settings(FIXTURES, max_examples=150, database=None, derandomize=True)
+    @settings(FIXTURES, max_examples=300, database=None, derandomize=True)
     @given(texts)
     def sample(data: Any) -> None:
         try:

@@ -87,13 +87,18 @@ def built(name: str) -> tuple[Any, Any]:
 # --- copies ---------------------------------------------------------------------------------------
 
 
+def calls(model: Any) -> list[Any]:
+    """What a module calls, in order. Pickling gives the tensors between other names."""
+    return [(node.op, node.target) for node in model.graph.nodes]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_copied_and_pickled(name: str) -> None:
     model, x = built(name)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(twin(x), model(x))
         assert twin.state_dict().keys() == model.state_dict().keys()
-        assert twin.code == model.code
+        assert calls(twin) == calls(model)
         with torch.no_grad():
             for tensor in twin.state_dict().values():
                 tensor.zero_()

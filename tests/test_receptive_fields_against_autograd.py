@@ -17,7 +17,8 @@ Three things escape the rule, and the networks drawn here avoid them: padding af
 window rounded up into it (the field counts the pixels that were cut away); padding that is not
 zeros (its content is pixels from elsewhere, which the field does not follow); channels chosen from
 a concat (a field is that of all channels of a tensor). After an uneven field (transposed
-convolution, upsampling, uneven bins) the padding adds nothing, and the field is exact there too.
+convolution, upsampling, uneven bins) the padding adds nothing, and the field is exact there too;
+so is every field that is followed from the image's edges on (`clipped`).
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def seen_pixels(outputs: dict[int, Any], node: Node, axis: int, field: Field) ->
 def check(graph: Graph, *, interior_only: bool = False) -> int:
     """Compares every node; returns how many fields lay inside the image, and were exact."""
     outputs, fields = outputs_of(graph), fields_of(graph)
+    clipped = fields_of(graph, clipped=True)
     dense = all(is_dense(node.layer) for node in graph.nodes)
     exact = 0
     for node in graph.nodes:
@@ -132,6 +134,9 @@ def check(graph: Graph, *, interior_only: bool = False) -> int:
                 interval = field.interval(unit)
                 where = f"{node.name}, input axis {axis}, unit {unit}"
                 exact += compare(interval, pixels, size, where, dense, interior_only)
+                seen = clipped[node.number][axis - 1]
+                if seen.axis == field.axis and not interior_only:
+                    compare(seen.interval(unit), pixels, size, f"{where}, clipped", dense, False)
     return exact
 
 

@@ -172,7 +172,15 @@ ESCAPES: dict[str, Any] = {
         {"name": "a", **conv(2, 3), "frozen": True},
         {**conv(2, 3), "shares": "a"},
     ],
-    "an output before the end": [{"name": "a", **conv(2, 3)}, {"add": {}, "inputs": ["a", "a"]}],
+    "an output that is added to itself": [
+        {"name": "a", **conv(2, 3)},
+        {"add": {}, "inputs": ["a", "a"]},
+    ],
+    "one channel as a vector": [
+        {"slice": {"start": 1}},
+        {"reshape": {"shape": [81]}},
+        {"linear": 3},
+    ],
 }
 """Corners in which a unit sees less than its field says, or PyTorch less than it should."""
 
@@ -615,7 +623,7 @@ def test_a_bad_spec_is_status_2(tmp_path: Path) -> None:
 
 
 def test_redirected_output_is_plain() -> None:
-    done = run("verify", "lenet5", FORCE_COLOR="1")
+    done = run("verify", "mlp1", FORCE_COLOR="1", OMP_NUM_THREADS="1")
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
     assert "\x1b" not in text
@@ -624,14 +632,16 @@ def test_redirected_output_is_plain() -> None:
 
 
 def test_a_narrow_terminal_breaks_lines_and_cuts_no_number() -> None:
-    text = on_terminal("verify", "lenet", "--quick", columns=60, NO_COLOR="1")
+    text = on_terminal("verify", "lenet", "--quick", columns=60, NO_COLOR="1", OMP_NUM_THREADS="1")
     assert "1,333,200" in text
     assert "460,800" in text
     assert "…" not in text
 
 
 def test_a_terminal_has_colours() -> None:
-    assert "\x1b[32magrees" in on_terminal("verify", "mlp1", "--quick", columns=120)
+    assert "\x1b[32magrees" in on_terminal(
+        "verify", "mlp1", "--quick", columns=120, OMP_NUM_THREADS="1"
+    )
 
 
 def test_without_pytorch_one_line_says_how_to_install_it() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnncalc.graph import Graph, Node
     from cnncalc.pytorch.steps import Fields
 
-BUDGET = 160 * 10**9
+BUDGET = 100 * 10**9
 """What the gradients of one network may cost, in the unit of `cost_of`."""
 TOP = 0.7
 BOTTOM = 0.02

@@ -59,8 +59,8 @@ def prove(graph: Graph, model: fx.GraphModule) -> Proof:
     sight = Sight(claimed, fields_of(graph, clipped=True), traits_of(graph, steps, claimed))
     found = compare(graph, model, sight)
     notes.append(
-        f"receptive fields, end to end: {_count(found.units, 'unit')} of {_count(len(found.compared))}"
-        " against gradients by the image"
+        f"receptive fields, end to end: {_count(found.units, 'unit')} of"
+        f" {_count(len(found.compared))} against gradients by the image"
     )
     notes += _left_out(found.left_out)
     partial = sum(sight.traits[number].partial for number in found.compared)

@@ -43,6 +43,8 @@ TOLERANCE = {torch.float64: 1e-13, torch.float32: 1e-5}
 AFFORDABLE = 16 * 10**9
 """Multiply-adds that the places of one layer may cost; three are always measured."""
 COSTLY = "too costly"
+CENTRE = 2
+"""The centre's index among the places, where there are so many."""
 MAX_MULTIPLY_ADDS = 50 * 10**9
 MAX_NUMBERS = 2**28
 """2 GiB of float64: what needs more is not measured."""
@@ -58,14 +60,14 @@ class Step(NamedTuple):
     drops: bool = False
     """Whether it uses some numbers of a place and not others: channels chosen from all."""
     single: tuple[Seen, ...] = ()
-    """What one number of the first place sees."""
+    """What one number of the place `CENTRE` sees."""
     samples: int = 1
     problem: str = ""
 
     @property
     def loose(self) -> bool:
         """Whether one number may see less than all numbers of its place do."""
-        return bool(self.seen) and self.single != self.seen[0]
+        return bool(self.seen) and self.single != self.seen[: CENTRE + 1][-1]
 
 
 def axes_of(fields: Fields) -> tuple[int, ...]:
@@ -127,7 +129,8 @@ def measure_step(node: Node, before: tuple[Fields, ...], after: Fields, samples:
         masks = _masks(y, xs, seed_of(y, place))
         seen.append(tuple(map(_units, masks, axes)))
         drops = drops or any(map(_is_partial, masks, axes))
-    single = tuple(map(_units, _masks(y, xs, _single(y, places[0])), axes))
+    centre = places[: CENTRE + 1][-1]
+    single = tuple(map(_units, _masks(y, xs, _single(y, centre)), axes))
     return Step(places, seen, drops=drops, single=single, samples=samples)
 
 
@@ -172,7 +175,13 @@ def _units(mask: Tensor, axes: tuple[int, ...]) -> Seen:
     if not mask.any():
         return None
     return {
-        axis: mask.movedim(axis, 0).flatten(1).any(1).nonzero().flatten().tolist() for axis in axes
+        axis: mask.movedim(axis, 0)
+        .reshape(mask.shape[axis], -1)
+        .any(1)
+        .nonzero()
+        .flatten()
+        .tolist()
+        for axis in axes
     }
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_COST = 200 * 10**9
 """A node before which more would have to be computed is not run."""
+MAX_GATHERED = 2**27
+"""Numbers in all windows of a convolution, which PyTorch puts side by side: 1 GiB of float64."""
 
 
 class Traits(NamedTuple):
@@ -54,10 +56,9 @@ def traits_of(
         step = steps.get(node.number)
         cost += cost_of(node)
         numbers += _numbers(node) if moves(node) else 0
-        gathered = node.layer.multiply_adds(*node.input_shapes).value // node.output_shape[0]
         before = [traits[number] for number in node.inputs]
-        costly = step is None or cost > MAX_COST or numbers + gathered > MAX_NUMBERS
-        costly = costly or any(each.costly for each in before)
+        costly = step is None or cost > MAX_COST or numbers > MAX_NUMBERS
+        costly = costly or _gathered(node) > MAX_GATHERED or any(each.costly for each in before)
         loose = any(each.loose for each in before)
         chosen = step is not None and (step.drops or _mixes(node, fields))
         traits[node.number] = Traits(
@@ -88,6 +89,10 @@ def cost_of(node: Node) -> int:
 def _numbers(node: Node) -> int:
     weights = node.layer.weights(*node.input_shapes).values()
     return prod(node.output_shape) + sum(prod(map(int, weight)) for weight in weights)
+
+
+def _gathered(node: Node) -> int:
+    return node.layer.multiply_adds(*node.input_shapes).value // node.output_shape[0]
 
 
 def _mixes(node: Node, fields: Mapping[int, Fields]) -> bool:
