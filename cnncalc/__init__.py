@@ -3,6 +3,7 @@
 network = cnncalc.load("lenet.yaml")    # path, bundled name or dict -> Architecture
 summary = cnncalc.analyze(network)      # a Summary: prints as a table
 model = cnncalc.build(network)          # torch.nn.Module
+run = cnncalc.train(network)            # as its train: section says
 print(cnncalc.verify(network))          # the table beside what the module was measured to be
 """
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
+    from cnncalc.training.api import resume as resume
+    from cnncalc.training.api import train as train
     from cnncalc.training.reporting import evaluate as evaluate
     from cnncalc.training.reporting import predict as predict
     from cnncalc.verification import Verification
@@ -44,6 +47,8 @@ _HOME = {
     "load": "loading",
     "load_weights": "pytorch.weights",
     "predict": "training.reporting",
+    "resume": "training.api",
+    "train": "training.api",
     "verify": "pytorch.verifying",
 }
 

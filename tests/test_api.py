@@ -53,7 +53,7 @@ def test_example_of_the_design() -> None:
 
 def test_exported_names() -> None:
     assert cnncalc.__all__ == NAMES
-    others = ["build", "evaluate", "export", "load_weights", "predict", "verify"]
+    others = ["build", "evaluate", "export", "load_weights", "predict", "resume", "train", "verify"]
     assert dir(cnncalc) == sorted([*NAMES, *others])
     for name in cnncalc.__all__:
         assert getattr(cnncalc, name) is not None

@@ -184,6 +184,10 @@ def resume(
     known = folder.read_json("run.json")
     network = load(**known["network"])
     recipe = network.recipe({**known["settings"], **(settings or {})})
+    if data is None and known["data"]["name"] != recipe.data.name and not settings:
+        raise UsageError(
+            f"{folder.path} was trained on data of Python's, {known['data']['name']}: give it again"
+        )
     state, problems = read_last(folder.checkpoints)
     plan = plan_run(
         network,
