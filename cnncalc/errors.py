@@ -2,6 +2,8 @@
 
     CnncalcError                  exit status 2 unless a class below says otherwise
     ├── UsageError                an unknown network, a bad option or argument
+    │   └── ImageError            an image file that cannot be used
+    │       └── CorruptImageError one that cannot be decoded
     ├── OutputError               a file that cannot be written           (exit status 1)
     ├── TrainingError             a run that cannot go on                 (exit status 1)
     ├── CheckError                a check that found a difference         (exit status 1)
@@ -60,6 +62,21 @@ class UsageError(CnncalcError):
 
     def __str__(self) -> str:
         return _one_line(super().__str__(), 2 * LONGEST_MESSAGE)
+
+
+class ImageError(UsageError):
+    """An image file that cannot be used.
+
+    A DataLoader's worker hands an error on as the text of its traceback; made of such a text, this
+    is the error again.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.strip().rsplit(f"{type(self).__name__}: ", 1)[-1])
+
+
+class CorruptImageError(ImageError):
+    """An image that cannot be decoded."""
 
 
 def torch_is_missing(error: ModuleNotFoundError, what: str) -> Exception:

@@ -275,8 +275,9 @@ def test_show_prints_the_file_as_it_is() -> None:
 )
 def test_signals_end_quietly_with_their_status(number: signal.Signals, status: int) -> None:
     script = """
-import sys
+import signal, sys
 from cnncalc.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may ignore it
 class Ready:
     def __getattr__(self, name):
         sys.stderr.write("ready\\n"); sys.stderr.flush()

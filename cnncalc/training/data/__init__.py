@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cnncalc.training.data.dataset import CorruptImageError, DataSet, ImageError, Split, Stream
+from cnncalc.errors import CorruptImageError, ImageError
+from cnncalc.training.data.dataset import DataSet, Split, Stream
 from cnncalc.training.data.loading import NAMES, from_python, load_data
 
 __all__ = [

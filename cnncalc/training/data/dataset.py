@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ImageError(UsageError):
-    """An image file that cannot be used.
-
-    A DataLoader's worker hands an error on as the text of its traceback; made of such a text, this
-    is the error again.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message.strip().rsplit(f"{type(self).__name__}: ", 1)[-1])
-
-
-class CorruptImageError(ImageError):
-    """An image that cannot be decoded."""
-
-
 class Split(NamedTuple):
     """Samples that are in memory."""
 

@@ -11,8 +11,8 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from cnncalc.errors import UsageError
-from cnncalc.training.data.dataset import CorruptImageError, Files, ImageError, Stream
+from cnncalc.errors import CorruptImageError, ImageError, UsageError
+from cnncalc.training.data.dataset import Files, Stream
 from cnncalc.training.data.statistics import evenly_spaced
 from cnncalc.training.data.target import Target, times
 
