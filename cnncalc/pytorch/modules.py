@@ -280,7 +280,7 @@ class Permute(nn.Module):
         self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.permute(self.dims)
+        return x.permute(self.dims).contiguous()  # some of PyTorch's layers take no other
 
     def extra_repr(self) -> str:
         return ", ".join(map(str, self.dims))
