@@ -184,7 +184,8 @@ def resume(
     known = folder.read_json("run.json")
     network = load(**known["network"])
     recipe = network.recipe({**known["settings"], **(settings or {})})
-    if data is None and known["data"]["name"] != recipe.data.name and not settings:
+    chosen = "data.name" in (settings or {})
+    if data is None and not chosen and known["data"]["name"] != recipe.data.name:
         raise UsageError(
             f"{folder.path} was trained on data of Python's, {known['data']['name']}: give it again"
         )
