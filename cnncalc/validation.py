@@ -132,10 +132,12 @@ def _list_of(schema: Mapping[str, Any], before: str, definitions: Mapping[str, A
 
 def _bounds(schema: Mapping[str, Any]) -> str:
     low = schema.get("minimum")
-    above = schema.get("exclusiveMinimum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     high = schema.get("maximum")
     if low is not None and high is not None:
         return f" from {low} to {high}"
+    if low is not None and below is not None:
+        return f" from {low} to below {below}"
     if low is not None:
         return f" of at least {low}"
     return f" above {above}" if above is not None else ""
