@@ -37,6 +37,7 @@ OTHER_NAMES = {
     "transforms": "augment",
 }
 """What other libraries call a field."""
+OTHER_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32"}
 NO_FIELDS = {
     "device": "it is an option: --device cuda",
     "output": "it is an option: --output DIR",
@@ -51,14 +52,16 @@ def parse_recipe(fields: Mapping[str, Any], parameters: Mapping[str, Any]) -> Re
     Raises:
         SpecError: a field is unknown or ill-typed, or does not belong to what was chosen.
     """
+    check_brackets(fields, "train")
     _check_keys(fields, Recipe, "train")
     others = {name: value for name, value in fields.items() if name not in SECTIONS}
-    check_brackets(fields, "train")
     values = _values(others, parameters, "train", fields)
     for name, cls in SECTIONS.items():
         if name in fields:
             values[name] = _section(name, cls, fields, parameters)
-    recipe = validated(Recipe, values, path="train", raw=fields)
+    other = OTHER_DTYPES.get(str(values.get("precision")).lower())
+    examples = {"precision": f"did you mean {other}?"} if other else {}
+    recipe = validated(Recipe, values, path="train", raw=fields, examples=examples)
     recipe._fields = fields
     _check_together(recipe, fields)
     return recipe
@@ -176,7 +179,7 @@ def _check_choice(section: Section, fields: Mapping[str, Any], path: str) -> Non
     for field, owners in section.owners.items():
         if field in fields and chosen not in owners:
             raise FieldError(
-                f"belongs to {' and '.join(owners)}; received name: {chosen}",
+                f"belongs to {_listed(owners)}; received name: {chosen}",
                 place=place_of(fields, field, of_key=True),
                 path=f"{path}.{field}",
                 hint=f"remove it, or write name: {owners[0]}",
@@ -191,6 +194,11 @@ def _check_choice(section: Section, fields: Mapping[str, Any], path: str) -> Non
         )
     if isinstance(section, OptimizerRecipe):
         _check_optimizer(section, fields)
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _check_optimizer(optimizer: OptimizerRecipe, fields: Mapping[str, Any]) -> None:

@@ -162,7 +162,7 @@ def _translated(
         return FieldError(first["msg"], place=place_of(raw, None), path=path)
     whole = model.model_json_schema()
     wanted = expected(whole["properties"][name], whole.get("$defs"))
-    if first["type"] == "missing":
+    if first["type"] == "missing" and len(first["loc"]) == 1:
         return FieldError(
             f"needs {name}: {wanted}",
             place=place_of(raw, None),
