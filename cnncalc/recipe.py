@@ -151,7 +151,8 @@ class Recipe(Section):
         default="auto", description="Of the arithmetic; auto: the faster one that is safe."
     )
     seed: Natural = Field(
-        default=0, description="Of weights (unless init has one), shuffling and augmentation."
+        default=0,
+        description="Of weights (unless init has one), order, augmentation, what is held out.",
     )
     evaluate_every: Count = Field(
         default=1, description="Epochs between two evaluations; the end is always evaluated."

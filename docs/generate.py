@@ -104,8 +104,8 @@ def recipe_page() -> str:
     lines = [
         "# Recipes",
         "",
-        "Written by `docs/generate.py` from the fields of `train:`; what a run does with them stands",
-        "in [training.md](training.md). A section may be its field in **bold** alone:",
+        "Written by `docs/generate.py` from the fields of `train:`; what a run does with them",
+        "stands in [training.md](training.md). A section may be its field in **bold** alone:",
         "`optimizer: adamw` is `optimizer: {name: adamw}`. Any value may be an expression. On the",
         "command line a field is `--set train.optimizer.lr=0.1`, a section",
         "`--set train.schedule=cosine`; some have an option of their own.",
