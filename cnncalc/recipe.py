@@ -161,7 +161,7 @@ class Recipe(Section):
         default=None, description="Evaluations without a better validation loss before it stops."
     )
 
-    _fields: Any = PrivateAttr(default=None)
+    _fields: Any = PrivateAttr(default_factory=dict)
     """What it was read from."""
 
     def place(self, path: str) -> Place | None:

@@ -21,10 +21,14 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 from torch.optim import lr_scheduler  # noqa: E402
 
+from cnncalc import bundled as library  # noqa: E402
 from cnncalc.cli.options import parse_settings  # noqa: E402
+from cnncalc.expansion import build_graph  # noqa: E402
+from cnncalc.recipe import Recipe  # noqa: E402
 from cnncalc.recipe_reading import merged_settings  # noqa: E402
 from cnncalc.training import api  # noqa: E402
 from cnncalc.training.batches import Batch  # noqa: E402
+from cnncalc.training.checking import check_recipe  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.learner import Learner, loss_function  # noqa: E402
 from cnncalc.training.optimizing import make_optimizer, make_schedule  # noqa: E402
@@ -32,8 +36,6 @@ from cnncalc.training.setting import Setting  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from cnncalc.recipe import Recipe
 
 CLASSES, SIDE, IMAGES, BATCH = 3, 6, 48, 12
 LAYERS = [conv(4, 3), "relu", {"layer_norm": {}}, "flatten", {"linear": CLASSES}]
@@ -247,6 +249,29 @@ def test_a_run_follows_its_schedule_at_every_step(tmp_path: Path) -> None:
     schedule = {"name": "step", "every": 0.5, "factor": 0.5}
     run = train(tmp_path / "run", epochs=2, schedule=schedule, optimizer__lr=0.8)
     assert rows(run, "step", "lr") == [(4, pytest.approx(0.4)), (8, pytest.approx(0.1))]
+
+
+def test_lecture_3_trains_lenet_at_a_quarter_divided_by_one_and_a_half() -> None:
+    """L3: LeNet5 on MNIST, 469 steps an epoch; VGG on CIFAR-10, 391."""
+    recipe = cnncalc.load("lenet5_wide").recipe()
+    factor = make_schedule(recipe.schedule, 469, 469 * 30)
+    rates = [recipe.optimizer.lr * factor(469 * epoch) for epoch in range(30)]
+    assert rates == pytest.approx([0.25 / 1.5 ** (epoch // 5) for epoch in range(30)])
+    recipe = cnncalc.load("vgg").recipe()
+    factor = make_schedule(recipe.schedule, 391, 391 * 20)
+    rates = [recipe.optimizer.lr * factor(391 * epoch) for epoch in range(20)]
+    assert rates == [0.25] * 10 + [0.125] * 4 + [0.0625] * 4 + [0.03125] * 2
+
+
+@pytest.mark.parametrize("file", library.files(), ids=lambda file: file.stem)
+def test_recipes_of_the_bundled_networks_suit_them(file: Path) -> None:
+    network = cnncalc.load(file)
+    recipe = network.recipe()
+    if network.train is not None:
+        check_recipe(recipe, build_graph(network))
+        assert recipe.data.name in ("mnist", "cifar10")
+    else:
+        assert recipe == Recipe()
 
 
 # --- the optimizer --------------------------------------------------------------------------------
