@@ -536,13 +536,13 @@ def test_the_pace_of_rare_evaluations_is_that_of_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a clock that ticks once whenever it is read."""
-    paces = []
+    paces = set()
     for every in (1, 3):
         clock = SimpleNamespace(monotonic=itertools.count().__next__)
         monkeypatch.setattr("cnncalc.training.loop.time", clock)
         run = train(tmp_path / f"every{every}", epochs=6, evaluate_every=every)
-        paces.append(rows(run, "images_per_second")[-1])
-    assert paces[0] == paces[1]
+        paces |= {*rows(run, "images_per_second")}
+    assert len(paces) == 1
 
 
 @pytest.mark.parametrize(
