@@ -17,6 +17,8 @@ import cnncalc
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,7 +42,16 @@ class Counterpart(NamedTuple):
         return cnncalc.build(BUNDLED_AS.get(self.name, self.name))
 
     def torchvisions(self) -> Any:
+        if self.name == "resnet18_cifar":
+            return _for_cifar(torchvision.models.resnet18(num_classes=10))
         return torchvision.models.get_model(self.name, **OPTIONS.get(self.name, {}))
+
+
+def _for_cifar(model: Any) -> Any:
+    """torchvision's ResNet as it is commonly changed for images of 32×32."""
+    model.conv1 = torch.nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+    model.maxpool = torch.nn.Identity()
+    return model
 
 
 WHOLE = (3, 224, 224)
@@ -49,6 +60,7 @@ COMPARED = [
     *(Counterpart(name, WHOLE) for name in ("vgg11", "vgg11_bn", "vgg16", "vgg19_bn")),
     Counterpart("googlenet"),
     *(Counterpart(f"resnet{n}") for n in (18, 34, 50, 101, 152)),
+    Counterpart("resnet18_cifar", (3, 32, 32)),
     Counterpart("resnext50_32x4d"),
     Counterpart("wide_resnet50_2"),
     Counterpart("densenet121"),
@@ -68,7 +80,7 @@ COMPARED = [
     Counterpart("mc3_18", (3, 4, 32, 32)),
     Counterpart("r2plus1d_18", (3, 4, 32, 32)),
 ]
-FAST = ("googlenet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+FAST = ("googlenet", "resnet18_cifar", *(f"resnet{n}" for n in (18, 34, 50, 101, 152)))
 CASES = [
     pytest.param(case, id=case.name, marks=() if case.name in FAST else pytest.mark.slow)
     for case in COMPARED
@@ -157,6 +169,16 @@ def test_the_same_output(case: Counterpart) -> None:
     scale = float(expected.abs().max())
     assert float((expected[0] - expected[1]).abs().max()) > 0.01 * scale, "the image hardly matters"
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_the_multiply_adds_of_the_network_for_cifar() -> None:
+    with torch.device("meta"):
+        theirs, image = Counterpart("resnet18_cifar").torchvisions(), torch.empty(1, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter:
+        theirs(image)
+    totals = cnncalc.analyze("resnet18_cifar").totals
+    assert totals.parameters == sum(p.numel() for p in theirs.parameters()) == 11_173_962
+    assert totals.multiply_adds == counter.get_total_flops() // 2
 
 
 def test_weights_are_matched_by_their_names_in_the_table() -> None:
