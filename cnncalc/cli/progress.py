@@ -34,7 +34,16 @@ def describe(plan: Plan) -> str:
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
         f" {totals.activation_bytes * recipe.batch_size:,} of activations",
     }
+    if data.skipped:
+        lines["skipped"] = f"{len(data.skipped):,} corrupt images: {_some(data.skipped)}"
+    if plan.start is not None:
+        anew = f"; anew: {_some(plan.start.anew)}" if plan.start.anew else ""
+        lines["weights"] = f"{len(plan.start.tensors):,} tensors of {plan.start.source}{anew}"
     return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def watcher(*, quiet: bool) -> Any:
@@ -54,6 +63,9 @@ class Quiet:
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
 
     def epoch(self, row: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None:
+        """Told when the run is over, however it ended."""
 
     def say(self, text: str) -> None:
         if sys.stderr is not None:
@@ -118,6 +130,10 @@ class Bar(Lines):
         self.seen = now
         self.bar.update(self.task, completed=step, loss=loss, accuracy=accuracy, speed=speed)
         if self.bar.finished:
+            self.bar.stop()
+
+    def close(self) -> None:
+        if self.bar is not None:
             self.bar.stop()
 
     def say(self, text: str) -> None:

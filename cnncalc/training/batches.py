@@ -149,6 +149,11 @@ class TrainingBatches:
         for number, (images, labels) in enumerate(self._raw(parts), step):
             yield self.batch(images, labels, number)
 
+    def sample(self, size: int) -> Batch:
+        """`size` images, treated as those of the first step."""
+        index = torch.arange(size) % len(self.split.labels)
+        return self.batch(*next(self._raw([index])), 0)
+
     def _raw(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Images as they are, and labels, on the device."""
         if isinstance(self.split, Stream):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnncalc.training.batches import Preparer
 
 BATCH = 1000
-"""Images evaluated at once."""
+"""Images evaluated at once, at most."""
 
 
 class Figures(NamedTuple):
@@ -38,11 +38,12 @@ def evaluate_split(
     loss: Callable[[Tensor, Tensor], Tensor],
     classes: int,
     autocast: Callable[[], torch.autocast],
+    at_once: int = BATCH,
 ) -> Figures:
     """Loss and accuracy over a whole split, in evaluation mode; the model's mode is kept.
 
-    `loss` gives one number a sample. Sums are kept in float64, so that the last, short batch has
-    its right weight.
+    `loss` gives one number a sample; `at_once` samples are worked out together. Sums are kept in
+    float64, so that the last, short batch has its right weight.
     """
     device = next(model.parameters()).device
     total = torch.zeros((), dtype=torch.float64, device=device)
@@ -51,7 +52,7 @@ def evaluate_split(
     training = model.training
     model.eval()
     with torch.inference_mode():
-        for images, y in _raw(split, device):
+        for images, y in _raw(split, device, at_once):
             x = prepare(images)
             with autocast():
                 scores = model(x).float()
@@ -68,12 +69,14 @@ def evaluate_split(
     )
 
 
-def _raw(split: Split | Stream, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def _raw(
+    split: Split | Stream, device: torch.device, at_once: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Every sample once, in order."""
     if isinstance(split, Stream):
-        yield from streamed(split, torch.split(torch.arange(len(split)), BATCH), device)
+        yield from streamed(split, torch.split(torch.arange(len(split)), at_once), device)
         return
     for images, labels in zip(
-        torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True
+        torch.split(split.images, at_once), torch.split(split.labels, at_once), strict=True
     ):
         yield images.to(device), labels.to(device)

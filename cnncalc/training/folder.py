@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,9 @@ class RunFolder:
         if path is None:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             path = _unused(Path("runs") / f"{_plain(name)}-{stamp}")
-        if (path / METRICS).exists():
-            raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
         try:
+            if (path / METRICS).exists():
+                raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
@@ -73,12 +74,21 @@ class RunFolder:
         self._write(METRICS, _row(COLUMNS))
         self._write("metrics.jsonl", "")
 
+    def go_on(self, run: Mapping[str, Any], step: int) -> None:
+        """Makes a run ready to go on from `step`, as `run` says now. Raises `OutputError`."""
+        with suppress(FileNotFoundError):
+            (self.path / "summary.json").unlink()
+        self.write_json("run.json", run)
+        self.keep_until(step)
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Raises `UsageError` if this is no run."""
         try:
             known: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except OSError:
             raise UsageError(f"{self.path}: is no folder of a run ({name} is missing)") from None
+        except ValueError:
+            raise UsageError(f"{self.path}: {name} is damaged") from None
         return known
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:

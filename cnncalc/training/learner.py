@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 
+from cnncalc.errors import UsageError
 from cnncalc.training.averaging import Average
 from cnncalc.training.optimizing import make_optimizer, make_schedule
 from cnncalc.training.tally import Tally
@@ -80,6 +81,11 @@ class Learner:
         torch.autograd.backward(self.scaler.scale(loss * share if share != 1.0 else loss))
         return loss.detach(), scores.detach()
 
+    def is_finite(self) -> bool:
+        """Whether all weights are finite numbers, and what is normalised by."""
+        tensors = (value for value in self.model.state_dict().values() if value.is_floating_point())
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
         random: dict[str, Any] = {"cpu": torch.get_rng_state()}
@@ -107,10 +113,22 @@ class Learner:
         return {"model": kept, "step": self.step}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Goes on where `state` was taken.
+
+        Raises:
+            UsageError: it is that of another network or optimizer.
+        """
+        try:
+            self._restore(state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UsageError(f"the checkpoint does not fit the run: {reason}") from None
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # else it was of another precision
+            self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
         torch.set_rng_state(state["random"]["cpu"])
