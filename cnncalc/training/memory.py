@@ -93,6 +93,7 @@ def fitting_batch(learner: Learner, batches: TrainingBatches) -> int | None:
 
 def _fits(learner: Learner, batches: TrainingBatches, size: int, parts: int) -> bool:
     """Whether two steps succeed: at the second the optimizer has all its memory."""
+    gc.collect()
     _empty(learner)
     learner.recipe = learner.recipe.model_copy(update={"accumulate": parts})
     try:
@@ -113,7 +114,6 @@ def _empty(learner: Learner) -> None:
     """Gives back all memory but that of weights, optimizer and data."""
     learner.optimizer.zero_grad(set_to_none=True)
     learner.tally.clear()
-    gc.collect()
     if learner.setting.device.type == "cuda":
         torch.cuda.empty_cache()
     elif learner.setting.device.type == "mps":

@@ -46,6 +46,8 @@ def peak_multiply_adds(device_name: str, precision: str) -> float | None:
 
     `precision` is bfloat16, float16 or float32.
     """
+    if " MIG " in device_name:  # a part of one
+        return None
     for peak in PEAKS:
         if re.search(rf"\b{peak.name}", device_name):
             rate: float | None = getattr(peak, precision)
