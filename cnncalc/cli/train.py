@@ -11,6 +11,7 @@ import typer
 from cnncalc.cli.options import Input, Settings, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import write
 from cnncalc.errors import UsageError
+from cnncalc.training.processes import is_first
 
 
 def _field(name: str, metavar: str, help_text: str) -> Any:
@@ -114,13 +115,15 @@ def train(
         }
         if dry_run:
             plan = api.plan_run(network, network.recipe(recipe_settings), **where)
-            write(describe(plan))
+            if is_first():
+                write(describe(plan))
             return
         run = api.train(
             network, output=output, settings=recipe_settings, progress=progress, **where
         )
     if not run.finished:
-        sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
+        if is_first():
+            sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
         raise typer.Exit(128 + run.signal)
-    if not quiet:
+    if not quiet and is_first():
         write(f"{run.folder}\n")

@@ -20,9 +20,12 @@ from cnncalc.training.batches import Preparer, TrainingBatches, mixed
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
 from cnncalc.training.folder import RunFolder
-from cnncalc.training.interruption import Interruption
+from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Evaluated, Loop, Progress
+from cnncalc.training.normalization import shared_statistics
+from cnncalc.training.processes import here, in_turn, jointly
+from cnncalc.training.restarting import begin
 from cnncalc.training.setting import Setting, choose_setting
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ class Plan:
     setting: Setting
     data: DataSet
     rewrite: bool
+    processes: int = 1
 
     @property
     def totals(self) -> Totals:
@@ -87,6 +91,7 @@ class Plan:
         return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
 
 
+@in_turn
 def plan_run(
     network: Architecture,
     recipe: Recipe,
@@ -109,7 +114,7 @@ def plan_run(
             f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
             " end it with flatten and linear"
         )
-    setting = choose_setting(recipe, device, graph.input_shape, compiled=compiled)
+    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
     chosen = recipe.data
     options: dict[str, Any] = {
         "input_shape": graph.input_shape,
@@ -122,9 +127,10 @@ def plan_run(
         found = from_python(data, **options)
     else:
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
-    return Plan(network, graph, recipe, setting, found, rewrite)
+    return Plan(network, graph, recipe, setting, found, rewrite, processes=here().count)
 
 
+@jointly
 def train(
     network: Architecture | str | os.PathLike[str] | Mapping[str, Any],
     *,
@@ -151,22 +157,20 @@ def train(
         network = load(network)
     recipe = network.recipe(settings)
     plan = plan_run(network, recipe, data=data, device=device, rewrite=rewrite, compiled=compiled)
-    folder = RunFolder.new(plan.graph.name, None if output is None else Path(output))
-    folder.describe(
-        {
-            "network": network.portable(),
-            "settings": dict(settings or {}),
-            "device": device,
-            "rewrite": rewrite,
-            "compiled": compiled,
-            "recipe": recipe.model_dump(mode="json"),
-            "data": {key: getattr(plan.data, key) for key in ("name", "classes", "mean", "std")},
-        },
-        str(plan.setting.device),
-    )
-    return carry_out(plan, folder, progress or Silent())
+    description = {
+        "network": network.portable(),
+        "settings": dict(settings or {}),
+        "device": device,
+        "rewrite": rewrite,
+        "compiled": compiled,
+        "recipe": recipe.model_dump(mode="json"),
+        "data": {key: getattr(plan.data, key) for key in ("name", "classes", "mean", "std")},
+    }
+    begun = begin(plan.graph.name, output, description, str(plan.setting.device))
+    return carry_out(plan, begun.folder, progress or Silent(), begun.state, begun.problems)
 
 
+@jointly
 def resume(
     run: str | os.PathLike[str],
     *,
@@ -181,7 +185,7 @@ def resume(
         UsageError: there is no run, or no checkpoint that is whole.
     """
     folder = RunFolder(Path(run))
-    known = folder.read_json("run.json")
+    known = here().from_first(lambda: folder.read_json("run.json"))
     network = load(**known["network"])
     recipe = network.recipe({**known["settings"], **(settings or {})})
     chosen = "data.name" in (settings or {})
@@ -189,7 +193,7 @@ def resume(
         raise UsageError(
             f"{folder.path} was trained on data of Python's, {known['data']['name']}: give it again"
         )
-    state, problems = read_last(folder.checkpoints)
+    state, problems = here().from_first(lambda: read_last(folder.checkpoints))
     plan = plan_run(
         network,
         recipe,
@@ -198,7 +202,7 @@ def resume(
         rewrite=known["rewrite"],
         compiled=known["compiled"],
     )
-    folder.keep_until(state["step"])
+    here().from_first(lambda: folder.keep_until(state["step"]))
     return carry_out(plan, folder, progress or Silent(), state, problems)
 
 
@@ -211,7 +215,9 @@ def carry_out(
 ) -> Run:
     """Trains as planned, from the beginning or from the state of a checkpoint."""
     recipe, setting, data = plan.recipe, plan.setting, plan.data
-    torch.manual_seed(mixed(recipe.seed, 3))
+    first = here().is_first
+    progress = progress if first else Silent()
+    torch.manual_seed(mixed(recipe.seed, 3) if first else mixed(recipe.seed, 3, here().rank))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)
@@ -227,12 +233,16 @@ def carry_out(
     if state is not None:
         learner.restore(state)
     progress.begin(plan, folder.path, learner.step, problems)
-    with Interruption() as interruption:
+    with (
+        shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm),
+        interruption_of_all() as interruption,
+    ):
         loop = Loop(learner, batches, Evaluated(validation, test), folder, progress, interruption)
         finished = loop.run()
-    if finished:
+    if finished and first:
         folder.write_json("summary.json", summary_of(plan, folder, learner))
-    return Run(folder.path, model, finished, interruption.number, folder.rows())
+    signal = 0 if finished else interruption.noticed()
+    return Run(folder.path, model, finished, signal, here().from_first(folder.rows))
 
 
 def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | None:

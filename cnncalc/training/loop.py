@@ -14,6 +14,7 @@ from cnncalc.errors import TrainingError
 from cnncalc.training.checkpoints import BEST, save_last, write_checkpoint
 from cnncalc.training.evaluation import Figures, evaluate_split
 from cnncalc.training.learner import loss_function
+from cnncalc.training.processes import here, of_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,13 +94,13 @@ class Loop:
         learner, began = self.learner, time.monotonic()
         for batch in self.batches.epoch(epoch, start):
             learner.learn(batch)
-            self.images += len(batch.labels)
+            self.images += batch.size
             if learner.step - self.looked_at >= LOOK_EVERY:
                 self._look()
-                if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                if here().any(time.monotonic() - self.saved_at > SAVE_SECONDS):
                     self._save(began)
             ended = learner.step >= learner.steps
-            if self.interruption.number and not ended:
+            if self.interruption.noticed() and not ended:
                 self._look()
                 self._save(began)
                 return False
@@ -116,11 +117,12 @@ class Loop:
         if ago is not None:
             step = learner.step - ago // self.recipe.accumulate
             epoch = (step - 1) // len(self.batches) + 1
-            raise TrainingError(
+            error = TrainingError(
                 f"the loss is not finite at step {step} (epoch {epoch});"
                 f" the checkpoints in {self.folder.checkpoints} are older: try a lower"
                 " train.optimizer.lr, or train.clip"
             )
+            raise of_process(0, error)
         tally = learner.tally
         self.progress.step(learner.step, tally.loss, tally.accuracy, self.images)
         self.looked_at, self.images = learner.step, 0
@@ -130,7 +132,7 @@ class Loop:
         now = time.monotonic()
         state = self.learner.state()
         state["seconds"] += now - began
-        save_last(state, self.folder.checkpoints)
+        self._write(state)
         self.saved_at = now
 
     def _end_of_epoch(self, epoch: int) -> None:
@@ -139,8 +141,12 @@ class Loop:
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
             self._evaluate(epoch)
         learner.tally.clear()
-        save_last(learner.state(), self.folder.checkpoints)
+        self._write(learner.state())
         self.saved_at = time.monotonic()
+
+    def _write(self, state: dict[str, Any]) -> None:
+        if here().is_first:
+            save_last(state, self.folder.checkpoints)
 
     def _evaluate(self, epoch: int) -> None:
         learner, tally = self.learner, self.learner.tally
@@ -160,7 +166,8 @@ class Loop:
             "images_per_second": tally.count / max(learner.seconds - self.epoch_seconds, 1e-9),
         }
         self.epoch_seconds = learner.seconds
-        self.folder.add(row)
+        if here().is_first:
+            self.folder.add(row)
         if validation is not None:
             self._keep_best(validation.loss)
         self.progress.epoch(row)
@@ -169,6 +176,7 @@ class Loop:
         if split is None:
             return None
         learner = self.learner
+        here().take_buffers(learner.model)
         loss = loss_function(self.recipe.loss, "none")
         classes = self.batches.classes
         arguments = (
@@ -188,7 +196,8 @@ class Loop:
         learner = self.learner
         if math.isfinite(loss) and (learner.best_loss is None or loss < learner.best_loss):
             learner.best_loss, learner.without_better = loss, 0
-            write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
+            if here().is_first:
+                write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
         else:
             learner.without_better += 1
 
