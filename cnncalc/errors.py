@@ -55,6 +55,8 @@ class CnncalcError(Exception):
     """Base of every error that cnncalc raises on purpose."""
 
     exit_status = 2
+    process: int | None = None
+    """Of several processes of one run, the one that it happened in; the first for what all met."""
 
 
 class UsageError(CnncalcError):

@@ -22,6 +22,7 @@ from cnncalc.cli.summarize import summarize
 from cnncalc.cli.train import train
 from cnncalc.cli.verify import verify
 from cnncalc.errors import CnncalcError
+from cnncalc.training.processes import says
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -74,8 +75,10 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
-        if sys.stderr is not None:
-            sys.stderr.write(f"{error}\n")
+        if sys.stderr is not None and says(error):
+            sys.stderr.write(
+                f"process {error.process}: {error}\n" if error.process else f"{error}\n"
+            )
         sys.exit(error.exit_status)
     finally:
         gc.enable()

@@ -29,6 +29,7 @@ def describe(plan: Plan) -> str:
         f" {totals.multiply_adds:,} multiply-adds an image",
         "data": f"{data.name}: {counts}; {len(data.classes)} classes",
         "steps": f"{plan.steps:,} of {recipe.batch_size} images, {plan.steps_per_epoch:,} an epoch",
+        **_shared(plan),
         "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
         "device": f"{setting.device}, {precision}{layout}",
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
@@ -44,6 +45,16 @@ def describe(plan: Plan) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _shared(plan: Plan) -> dict[str, str]:
+    """What each process has to do, where there are several."""
+    if plan.processes == 1:
+        return {}
+    least, rest = divmod(plan.recipe.batch_size, plan.processes)
+    each = f"{least} or {least + 1}" if rest else f"{least}"
+    backend = "nccl" if plan.setting.device.type == "cuda" else "gloo"
+    return {"processes": f"{plan.processes} ({backend}), each with {each} images of a step"}
 
 
 def watcher(*, quiet: bool) -> Any:

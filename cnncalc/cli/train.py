@@ -12,6 +12,7 @@ import typer
 from cnncalc.cli.options import Input, Settings, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import write
 from cnncalc.errors import UsageError
+from cnncalc.training.processes import is_first
 
 
 def _field(name: str, metavar: str, help_text: str) -> Any:
@@ -158,7 +159,8 @@ def train(
             }
             if dry_run:
                 plan = api.plan_run(network, network.recipe(recipe_settings), **where)
-                write(describe(plan))
+                if is_first():
+                    write(describe(plan))
                 return
             run = api.train(
                 network,
@@ -172,7 +174,8 @@ def train(
     finally:
         progress.close()
     if not run.finished:
-        sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
+        if is_first():
+            sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
         raise typer.Exit(128 + run.signal)
-    if not quiet:
+    if not quiet and is_first():
         write(f"{run.folder}\n")

@@ -22,10 +22,13 @@ from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
 from cnncalc.training.determinism import own_state
 from cnncalc.training.folder import RunFolder
-from cnncalc.training.interruption import Interruption
+from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
+from cnncalc.training.normalization import shared_statistics
+from cnncalc.training.processes import here, in_turn, jointly
+from cnncalc.training.restarting import begin
 from cnncalc.training.resuming import read_run
 from cnncalc.training.setting import Setting, choose_setting
 from cnncalc.training.summary import summary_of
@@ -77,6 +80,7 @@ class Plan:
     data: DataSet
     rewrite: bool
     start: WarmStart | None = None
+    processes: int = 1
 
     @property
     def totals(self) -> Totals:
@@ -95,6 +99,7 @@ class Plan:
         return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
 
 
+@in_turn
 def plan_run(
     network: Architecture,
     recipe: Recipe,
@@ -121,7 +126,7 @@ def plan_run(
             f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
             " end it with flatten and linear"
         )
-    setting = choose_setting(recipe, device, graph.input_shape, compiled=compiled)
+    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
     chosen = recipe.data
     options: dict[str, Any] = {
         "input_shape": graph.input_shape,
@@ -135,9 +140,10 @@ def plan_run(
     else:
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
-    return Plan(network, graph, recipe, setting, found, rewrite, start)
+    return Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
 
 
+@jointly
 def train(
     network: Architecture | str | os.PathLike[str] | Mapping[str, Any],
     *,
@@ -186,7 +192,6 @@ def train(
             init=init,
             init_partial=init_partial,
         )
-        folder = RunFolder.new(plan.graph.name, None if output is None else Path(output))
         description = {
             "network": network.portable(),
             "settings": dict(settings or {}),
@@ -199,9 +204,15 @@ def train(
             "data": described(plan.data),
             "init": plan.start and {"from": plan.start.source, "anew": plan.start.anew},
         }
-        folder.describe(description, str(plan.setting.device))
+        begun = begin(plan.graph.name, output, description, str(plan.setting.device))
         return carry_out(
-            plan, folder, progress or Silent(), callback=callback, tensorboard=tensorboard
+            plan,
+            begun.folder,
+            progress or Silent(),
+            begun.state,
+            begun.problems,
+            callback=callback,
+            tensorboard=tensorboard,
         )
 
 
@@ -211,6 +222,7 @@ def described(data: DataSet) -> dict[str, Any]:
     return known | {"samples": len(data.train.labels)}
 
 
+@jointly
 def resume(
     run: str | os.PathLike[str],
     *,
@@ -243,7 +255,7 @@ def resume(
     }
     if chosen["tensorboard"]:
         check_tensorboard()
-    state, problems = read_last(folder.checkpoints)
+    state, problems = here().from_first(lambda: read_last(folder.checkpoints))
     with own_state(deterministic=chosen["deterministic"]):
         recipe = network.recipe(merged)
         plan = plan_run(
@@ -261,7 +273,8 @@ def resume(
                 " epochs or steps"
             )
         changes = {"settings": merged, "recipe": recipe.model_dump(mode="json"), **chosen}
-        folder.go_on(known.description | changes, state["step"])
+        now = known.description | changes
+        here().from_first(lambda: folder.go_on(now, state["step"]))
         return carry_out(
             plan,
             folder,
@@ -285,7 +298,9 @@ def carry_out(
 ) -> Run:
     """Trains as planned, from the beginning or from the state of a checkpoint."""
     recipe, setting, data = plan.recipe, plan.setting, plan.data
-    torch.manual_seed(mixed(recipe.seed, 3))
+    first = here().is_first
+    progress = progress if first else Silent()
+    torch.manual_seed(mixed(recipe.seed, 3) if first else mixed(recipe.seed, 3, here().rank))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)
@@ -305,8 +320,11 @@ def carry_out(
             learner.restore(state)
     progress.begin(plan, folder.path, learner.step, problems)
     with ExitStack() as stack:
-        told = [stack.enter_context(board(folder.path, learner.step))] if tensorboard else []
-        interruption = stack.enter_context(Interruption())
+        told: list[Callback] = [callback] if callback else []
+        if tensorboard and first:
+            told.append(stack.enter_context(board(folder.path, learner.step)))
+        stack.enter_context(shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm))
+        interruption = stack.enter_context(interruption_of_all())
         loop = Loop(
             learner,
             batches,
@@ -314,13 +332,14 @@ def carry_out(
             folder,
             progress,
             interruption,
-            (*told, *([callback] if callback else [])),
+            told,
             evaluated_at_once(plan.totals.activation_bytes, recipe.batch_size),
         )
         finished = within_memory(loop.run, learner, batches)
-    if finished:
+    if finished and first:
         folder.write_json("summary.json", summary_of(plan, folder, learner))
-    return Run(folder.path, model, finished, interruption.number, folder.rows())
+    signal = 0 if finished else interruption.noticed()
+    return Run(folder.path, model, finished, signal, here().from_first(folder.rows))
 
 
 def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | None:

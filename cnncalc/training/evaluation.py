@@ -8,6 +8,7 @@ import torch
 
 from cnncalc.training.batches import streamed
 from cnncalc.training.data.dataset import Split, Stream
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,8 @@ def evaluate_split(
     """Loss and accuracy over a whole split, in evaluation mode; the model's mode is kept.
 
     `loss` gives one number a sample; `at_once` samples are worked out together. Sums are kept in
-    float64, so that the last, short batch has its right weight.
+    float64, so that the last, short batch has its right weight. Several processes take contiguous
+    shares of the split, and add them up.
     """
     device = next(model.parameters()).device
     total = torch.zeros((), dtype=torch.float64, device=device)
@@ -62,6 +64,8 @@ def evaluate_split(
             best = scores.topk(min(5, scores.shape[1]), 1).indices
             right5 += (best == y[:, None]).any(1).sum()
     model.train(training)
+    for figure in (total, right5, confusion):
+        here().sum(figure)
     count = len(split.labels)
     table = confusion.view(classes, classes).cpu()
     return Figures(
@@ -72,11 +76,17 @@ def evaluate_split(
 def _raw(
     split: Split | Stream, device: torch.device, at_once: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every sample once, in order."""
+    """Every sample of this process's share once, in order."""
+    mine = here().share(len(split.labels)).slices[0]
+    if mine.start == mine.stop:
+        return
     if isinstance(split, Stream):
-        yield from streamed(split, torch.split(torch.arange(len(split)), at_once), device)
+        indices = torch.arange(mine.start, mine.stop)
+        yield from streamed(split, torch.split(indices, at_once), device)
         return
     for images, labels in zip(
-        torch.split(split.images, at_once), torch.split(split.labels, at_once), strict=True
+        torch.split(split.images[mine], at_once),
+        torch.split(split.labels[mine], at_once),
+        strict=True,
     ):
         yield images.to(device), labels.to(device)

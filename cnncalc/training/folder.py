@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from cnncalc import __version__
 from cnncalc.drafts import draft_of
 from cnncalc.errors import OutputError, UsageError
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RUNS = Path("runs")
 METRICS = "metrics.csv"
 COLUMNS = (
     "epoch",
@@ -58,7 +60,7 @@ class RunFolder:
         """
         if path is None:
             stamp = time.strftime("%Y%m%d-%H%M%S")
-            path = _unused(Path("runs") / f"{_plain(name)}-{stamp}")
+            path = _unused(RUNS / f"{_plain(name)}-{stamp}")
         try:
             if (path / METRICS).exists():
                 raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
@@ -66,6 +68,11 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
         return cls(path)
+
+    @staticmethod
+    def of_name(name: str) -> list[Path]:
+        """The folders of runs of that name, where `new` puts them."""
+        return [*RUNS.glob(f"{_plain(name)}-*")]
 
     def describe(self, run: Mapping[str, Any], device: str) -> None:
         """Writes what is run, and on what. Raises `OutputError`."""
@@ -148,7 +155,7 @@ def environment(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         found["device_name"] = torch.cuda.get_device_name(device)
     commit = _commit()
-    return found | ({"git_commit": commit} if commit else {})
+    return found | here().about() | ({"git_commit": commit} if commit else {})
 
 
 def _commit() -> str:

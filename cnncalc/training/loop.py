@@ -15,11 +15,13 @@ from cnncalc.errors import TrainingError
 from cnncalc.training.checkpoints import BEST, LAST, save_last, write_checkpoint
 from cnncalc.training.evaluation import BATCH, Figures, evaluate_split
 from cnncalc.training.learner import loss_function
+from cnncalc.training.processes import here, of_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cnncalc.errors import CnncalcError
     from cnncalc.training.batches import TrainingBatches
     from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.folder import RunFolder
@@ -102,13 +104,13 @@ class Loop:
         learner, began = self.learner, time.monotonic()
         for batch in self.batches.epoch(epoch, start):
             learner.learn(batch)
-            self.images += len(batch.labels)
+            self.images += batch.size
             if learner.step - self.looked_at >= LOOK_EVERY:
                 self._look()
-                if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                if here().any(time.monotonic() - self.saved_at > SAVE_SECONDS):
                     self._save(began)
             ended = learner.step >= learner.steps
-            if self.interruption.number and not ended:
+            if self.interruption.noticed() and not ended:
                 self._look()
                 self._save(began)
                 return False
@@ -130,14 +132,15 @@ class Loop:
         self.progress.step(learner.step, tally.loss, tally.accuracy, self.images)
         self.looked_at, self.images = learner.step, 0
 
-    def _not_finite(self, what: str) -> TrainingError:
+    def _not_finite(self, what: str) -> CnncalcError:
         last = self.folder.checkpoints / LAST
         kept = f"{last} is of step {self.saved_step}" if self.saved_step else "nothing was saved"
-        return TrainingError(f"{what}; {kept}: try a lower train.optimizer.lr, or train.clip")
+        advice = "try a lower train.optimizer.lr, or train.clip"
+        return of_process(0, TrainingError(f"{what}; {kept}: {advice}"))
 
     def _check_weights(self) -> None:
         """A finite loss may still have had a gradient that is not: no such weights are saved."""
-        if not self.learner.is_finite():
+        if here().any(not self.learner.is_finite()):
             raise self._not_finite(f"the weights are not finite after step {self.learner.step}")
 
     def _save(self, began: float) -> None:
@@ -146,7 +149,7 @@ class Loop:
         now = time.monotonic()
         state = self.learner.state()
         state["seconds"] += now - began
-        save_last(state, self.folder.checkpoints)
+        self._write(state)
         self.saved_at, self.saved_step = now, self.learner.step
 
     def _end_of_epoch(self, epoch: int) -> None:
@@ -157,11 +160,20 @@ class Loop:
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
             row = self._evaluate(epoch)
         learner.tally.clear()
-        save_last(learner.state(), self.folder.checkpoints)
+        self._write(learner.state())
         self.saved_at, self.saved_step = time.monotonic(), learner.step
         if row is not None:
-            answers = [tell(dict(row)) for tell in self.told]
-            self.stopped = any(answer is False for answer in answers)
+            told = row
+            self.stopped = here().from_first(lambda: self._tell(told))
+
+    def _tell(self, row: Row) -> bool:
+        """Whether someone who was told of a row ends the run."""
+        answers = [tell(dict(row)) for tell in self.told]
+        return any(answer is False for answer in answers)
+
+    def _write(self, state: dict[str, Any]) -> None:
+        if here().is_first:
+            save_last(state, self.folder.checkpoints)
 
     def _evaluate(self, epoch: int) -> Row:
         learner, tally = self.learner, self.learner.tally
@@ -181,7 +193,8 @@ class Loop:
             "images_per_second": tally.count / max(learner.seconds - self.epoch_seconds, 1e-9),
         }
         self.epoch_seconds = learner.seconds
-        self.folder.add(row)
+        if here().is_first:
+            self.folder.add(row)
         if validation is not None:
             self._keep_best(validation.loss)
         self.progress.epoch(row)
@@ -191,6 +204,7 @@ class Loop:
         if split is None:
             return None
         learner = self.learner
+        here().take_buffers(learner.model)
         loss = loss_function(self.recipe.loss, "none")
         classes = self.batches.classes
         arguments = (
@@ -211,7 +225,8 @@ class Loop:
         learner = self.learner
         if math.isfinite(loss) and (learner.best_loss is None or loss < learner.best_loss):
             learner.best_loss, learner.without_better = loss, 0
-            write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
+            if here().is_first:
+                write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
         else:
             learner.without_better += 1
 

@@ -10,6 +10,7 @@ import torch
 
 from cnncalc.errors import TrainingError
 from cnncalc.training.evaluation import BATCH
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def within_memory(run: Callable[[], bool], learner: Learner, batches: TrainingBa
     recipe = learner.recipe
     size, step = recipe.batch_size, learner.step + 1
     said = f"out of memory on {learner.setting.device} at step {step} with batch_size {size}"
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if here().count > 1:
         raise TrainingError(f"{said}: try a smaller one, or train.accumulate")
     fits = fitting_batch(learner, batches)
     if fits is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError, shorten
 from cnncalc.loading import load
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ class Known:
 
 def read_run(folder: RunFolder) -> Known:
     """A run from its folder. Raises `UsageError` if it is none, or its description is damaged."""
-    found = folder.read_json("run.json")
+    found = here().from_first(lambda: folder.read_json("run.json"))
     try:
         network, settings = load(**found["network"]), dict(found["settings"])
         if not isinstance(found["data"]["name"], str) or not isinstance(found["device"], str):

@@ -34,7 +34,7 @@ def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any
         "best_val_loss": learner.best_loss,
         "last": last,
         "multiply_adds_per_second": speed,
-    } | _share(speed, setting.device, precision)
+    } | _share(speed / plan.processes, setting.device, precision)
 
 
 def _share(speed: float, device: torch.device, precision: str) -> dict[str, float]:
