@@ -6,10 +6,12 @@ nothing here costs it anything. PyTorch is loaded only where several processes m
 
 from __future__ import annotations
 
+import atexit
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from cnncalc.errors import CnncalcError, TrainingError, UsageError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+BUFFERS = ("forward_sync_buffers", "broadcast_buffers")
+"""DistributedDataParallel's option that has each step begin with the first one's buffers."""
 LOST = "the run has lost one of its processes: its own message, or torchrun's, says why"
 
 
@@ -123,9 +127,11 @@ class Processes:
             return model
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(
-            model, broadcast_buffers=not own_buffers, gradient_as_bucket_view=True
-        )
+        accepted = signature(DistributedDataParallel).parameters
+        # Its name changed with PyTorch 2.15.
+        option = next(name for name in BUFFERS if name in accepted)
+        options: dict[str, Any] = {option: False} if own_buffers else {}
+        return DistributedDataParallel(model, gradient_as_bucket_view=True, **options)
 
     def sum(self, x: Tensor) -> Tensor:
         """`x` summed over the processes, in place."""
@@ -293,27 +299,25 @@ def _met(found: Processes) -> Iterator[None]:
                 _here = found
                 yield
                 return
-            import torch.distributed as dist
-
-            begun = not dist.is_initialized()
-            if begun:
-                # Data on the CPU go by gloo beside nccl, so that agreeing on something never waits
-                # for a device.
-                dist.init_process_group("cpu:gloo,cuda:nccl" if _has_nccl() else "gloo")
+            _join()
             agents = {agent for each in found.all_of(found.agents) for agent in each}
             _here = replace(found, agents=tuple(sorted(agents)))
             yield
-            if begun:
-                dist.destroy_process_group()
     finally:
         _here = ALONE
 
 
-def _has_nccl() -> bool:
+def _join() -> None:
+    """Makes the process group, once: it lasts as long as the process, for this run and others."""
     import torch
     import torch.distributed as dist
 
-    return torch.cuda.is_available() and dist.is_nccl_available()
+    if dist.is_initialized():
+        return
+    # What lies on the CPU goes by gloo beside nccl: agreeing on something waits for no device.
+    on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
+    atexit.register(dist.destroy_process_group)
 
 
 @contextmanager
@@ -330,9 +334,12 @@ def _named(found: Processes) -> Iterator[None]:
             error.process = found.rank
         raise
     except RuntimeError as error:
-        if found.count > 1 and _is_lost(error):
-            raise of_process(0, TrainingError(LOST)) from None
-        raise
+        if found.count == 1 or not _is_lost(error):
+            raise
+        from torch.distributed import destroy_process_group
+
+        atexit.unregister(destroy_process_group)  # it would wait for the one that is gone
+        raise of_process(0, TrainingError(LOST)) from None
 
 
 def of_process(rank: int, error: CnncalcError) -> CnncalcError:
