@@ -244,7 +244,7 @@ def resume(
     """
     known = read_run(RunFolder(Path(run)))
     folder, network = known.folder, known.network
-    merged = known.changed(settings or {})
+    merged = here().from_first(lambda: known.changed(settings or {}))
     if data is None and known.has_own_data and "data.name" not in (settings or {}):
         name = known.description["data"]["name"]
         raise UsageError(f"{folder.path} was trained on data of Python's, {name}: give it again")
