@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
-from cnncalc.errors import CnncalcError, TrainingError, UsageError
+from cnncalc.errors import CnncalcError, LostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,10 @@ T = TypeVar("T")
 
 BUFFERS = ("forward_sync_buffers", "broadcast_buffers")
 """DistributedDataParallel's option that has each step begin with the first one's buffers."""
+MEETING = timedelta(minutes=30)
+"""For the processes to find each other: as long as PyTorch gives them."""
+ANSWER = timedelta(seconds=2)
+"""For one to answer at the address it left."""
 LOST = "the run has lost one of its processes: its own message, or torchrun's, says why"
 
 
@@ -299,15 +305,17 @@ def _met(found: Processes) -> Iterator[None]:
                 _here = found
                 yield
                 return
-            _join()
+            _join(found)
+            # Only the torchrun of the machine on which one failed counts a restart.
+            restarts = max(found.all_of(found.restarts))
             agents = {agent for each in found.all_of(found.agents) for agent in each}
-            _here = replace(found, agents=tuple(sorted(agents)))
+            _here = replace(found, restarts=restarts, agents=tuple(sorted(agents)))
             yield
     finally:
         _here = ALONE
 
 
-def _join() -> None:
+def _join(found: Processes) -> None:
     """Makes the process group, once: it lasts as long as the process, for this run and others."""
     import torch
     import torch.distributed as dist
@@ -316,7 +324,12 @@ def _join() -> None:
         return
     # What lies on the CPU goes by gloo beside nccl: agreeing on something waits for no device.
     on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if on_gpus else "gloo",
+        store=_store(found),
+        rank=found.rank,
+        world_size=found.count,
+    )
     atexit.register(dist.destroy_process_group)
 
 
@@ -325,7 +338,7 @@ def _named(found: Processes) -> Iterator[None]:
     """An error of this process alone bears its number; that the others are gone is one message.
 
     Raises:
-        TrainingError: the others are gone.
+        LostError: the others are gone.
     """
     try:
         yield
@@ -339,13 +352,40 @@ def _named(found: Processes) -> Iterator[None]:
         from torch.distributed import destroy_process_group
 
         atexit.unregister(destroy_process_group)  # it would wait for the one that is gone
-        raise of_process(0, TrainingError(LOST)) from None
+        raise of_process(0, LostError(LOST)) from None
 
 
 def of_process(rank: int, error: CnncalcError) -> CnncalcError:
     """An error that all processes raise, and that one of them is to say."""
     error.process = rank
     return error
+
+
+def _store(found: Processes) -> Any:
+    """Where these processes find each other: a store that the first one keeps.
+
+    torchrun's own survives a restart, and with it the addresses of processes that are gone, to
+    which new ones would connect, or wait for them. Of ours only the address may be an old one, and
+    there nobody answers.
+    """
+    import torch.distributed as dist
+
+    torchruns, _, _ = next(dist.rendezvous("env://"))
+    host, key = os.environ["MASTER_ADDR"], "cnncalc's store"
+    if found.is_first:
+        own = dist.TCPStore(host, 0, is_master=True, wait_for_workers=False)
+        torchruns.set(key, str(own.port))
+        return own
+    until = time.monotonic() + MEETING.total_seconds()
+    while True:
+        try:
+            store = dist.TCPStore(host, int(torchruns.get(key)), timeout=ANSWER)
+        except dist.DistError:
+            if time.monotonic() > until:
+                raise
+        else:
+            store.set_timeout(MEETING)
+            return store
 
 
 def _is_lost(error: RuntimeError) -> bool:
