@@ -15,8 +15,10 @@ from cnncalc.loading import load
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
+from cnncalc.recipe_reading import merged_settings
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
+from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
 from cnncalc.training.folder import RunFolder
@@ -114,6 +116,7 @@ def plan_run(
             f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
             " end it with flatten and linear"
         )
+    check_recipe(recipe, graph)
     setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
     chosen = recipe.data
     options: dict[str, Any] = {
@@ -127,6 +130,7 @@ def plan_run(
         found = from_python(data, **options)
     else:
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
+    check_data(recipe, found)
     return Plan(network, graph, recipe, setting, found, rewrite, processes=here().count)
 
 
@@ -187,7 +191,7 @@ def resume(
     folder = RunFolder(Path(run))
     known = here().from_first(lambda: folder.read_json("run.json"))
     network = load(**known["network"])
-    recipe = network.recipe({**known["settings"], **(settings or {})})
+    recipe = network.recipe(merged_settings(known["settings"], settings or {}))
     chosen = "data.name" in (settings or {})
     if data is None and not chosen and known["data"]["name"] != recipe.data.name:
         raise UsageError(

@@ -81,12 +81,10 @@ class Loop:
         """
         learner = self.learner
         learner.model.train()
-        while learner.step < learner.steps:
+        while learner.step < learner.steps and not self._is_stale():
             epoch, start = divmod(learner.step, len(self.batches))
             if not self._epoch(epoch, start):
                 return False
-            if self._is_stale():
-                break
         return True
 
     def _epoch(self, epoch: int, start: int) -> bool:
@@ -140,6 +138,7 @@ class Loop:
         is_last = learner.step >= learner.steps
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
             self._evaluate(epoch)
+        self.epoch_seconds = learner.seconds
         learner.tally.clear()
         self._write(learner.state())
         self.saved_at = time.monotonic()
@@ -165,7 +164,6 @@ class Loop:
             "seconds": learner.seconds,
             "images_per_second": tally.count / max(learner.seconds - self.epoch_seconds, 1e-9),
         }
-        self.epoch_seconds = learner.seconds
         if here().is_first:
             self.folder.add(row)
         if validation is not None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cnncalc.errors import CnncalcError, LostError, UsageError
+from cnncalc.training.shares import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,44 +27,7 @@ T = TypeVar("T")
 
 BUFFERS = ("forward_sync_buffers", "broadcast_buffers")
 """DistributedDataParallel's option that has each step begin with the first one's buffers."""
-MEETING = timedelta(minutes=30)
-"""For the processes to find each other: as long as PyTorch gives them."""
-ANSWER = timedelta(seconds=2)
-"""For one to answer at the address it left."""
 LOST = "the run has lost one of its processes: its own message, or torchrun's, says why"
-
-
-class Share(NamedTuple):
-    """What one of `processes` has of a batch of `whole` samples, computed in `parts` parts.
-
-    Of each part, cut as `torch.chunk` does, a contiguous slice; sizes differ by 1 at most.
-    """
-
-    rank: int
-    processes: int
-    whole: int
-    parts: int = 1
-
-    @property
-    def slices(self) -> list[slice]:
-        size = max(-(-self.whole // self.parts), 1)
-        found = []
-        for start in range(0, self.whole, size):
-            length = min(size, self.whole - start)
-            first, stop = (length * rank // self.processes for rank in (self.rank, self.rank + 1))
-            found.append(slice(start + first, start + stop))
-        return found
-
-    @property
-    def sizes(self) -> list[int]:
-        return [part.stop - part.start for part in self.slices]
-
-    def of(self, x: Tensor) -> Tensor:
-        """(whole, …) -> (samples of this process, …)."""
-        import torch
-
-        slices = self.slices
-        return x[slices[0]] if len(slices) == 1 else torch.cat([x[part] for part in slices])
 
 
 @dataclass(frozen=True)
@@ -305,7 +267,9 @@ def _met(found: Processes) -> Iterator[None]:
                 _here = found
                 yield
                 return
-            _join(found)
+            from cnncalc.training.meeting import meet
+
+            meet(found.rank, found.count)
             # Only the torchrun of the machine on which one failed counts a restart.
             restarts = max(found.all_of(found.restarts))
             agents = {agent for each in found.all_of(found.agents) for agent in each}
@@ -313,24 +277,6 @@ def _met(found: Processes) -> Iterator[None]:
             yield
     finally:
         _here = ALONE
-
-
-def _join(found: Processes) -> None:
-    """Makes the process group, once: it lasts as long as the process, for this run and others."""
-    import torch
-    import torch.distributed as dist
-
-    if dist.is_initialized():
-        return
-    # What lies on the CPU goes by gloo beside nccl: agreeing on something waits for no device.
-    on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if on_gpus else "gloo",
-        store=_store(found),
-        rank=found.rank,
-        world_size=found.count,
-    )
-    atexit.register(dist.destroy_process_group)
 
 
 @contextmanager
@@ -359,33 +305,6 @@ def of_process(rank: int, error: CnncalcError) -> CnncalcError:
     """An error that all processes raise, and that one of them is to say."""
     error.process = rank
     return error
-
-
-def _store(found: Processes) -> Any:
-    """Where these processes find each other: a store that the first one keeps.
-
-    torchrun's own survives a restart, and with it the addresses of processes that are gone, to
-    which new ones would connect, or wait for them. Of ours only the address may be an old one, and
-    there nobody answers.
-    """
-    import torch.distributed as dist
-
-    torchruns, _, _ = next(dist.rendezvous("env://"))
-    host, key = os.environ["MASTER_ADDR"], "cnncalc's store"
-    if found.is_first:
-        own = dist.TCPStore(host, 0, is_master=True, wait_for_workers=False)
-        torchruns.set(key, str(own.port))
-        return own
-    until = time.monotonic() + MEETING.total_seconds()
-    while True:
-        try:
-            store = dist.TCPStore(host, int(torchruns.get(key)), timeout=ANSWER)
-        except dist.DistError:
-            if time.monotonic() > until:
-                raise
-        else:
-            store.set_timeout(MEETING)
-            return store
 
 
 def _is_lost(error: RuntimeError) -> bool:
