@@ -1,4 +1,4 @@
-"""What each process does that test_processes.py starts; what it saw goes to <folder>/<rank>.json."""
+"""What each process of test_processes.py does; what it saw goes to <folder>/<rank>.json."""
 
 from __future__ import annotations
 

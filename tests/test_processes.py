@@ -22,7 +22,8 @@ import joint_runs  # noqa: E402
 
 from cnncalc.cli import main  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.processes import Processes, Share, in_environment  # noqa: E402
+from cnncalc.training.processes import Processes, in_environment  # noqa: E402
+from cnncalc.training.shares import Share  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

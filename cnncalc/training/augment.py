@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from cnncalc.recipe import AugmentRecipe
-    from cnncalc.training.processes import Share
+    from cnncalc.training.shares import Share
 
 GREY = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue: ITU-R BT.601."""

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cnncalc.errors import CnncalcError, TrainingError, UsageError
+from cnncalc.errors import CnncalcError, LostError, UsageError
+from cnncalc.training.shares import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,39 +28,6 @@ T = TypeVar("T")
 BUFFERS = ("forward_sync_buffers", "broadcast_buffers")
 """DistributedDataParallel's option that has each step begin with the first one's buffers."""
 LOST = "the run has lost one of its processes: its own message, or torchrun's, says why"
-
-
-class Share(NamedTuple):
-    """What one of `processes` has of a batch of `whole` samples, computed in `parts` parts.
-
-    Of each part, cut as `torch.chunk` does, a contiguous slice; sizes differ by 1 at most.
-    """
-
-    rank: int
-    processes: int
-    whole: int
-    parts: int = 1
-
-    @property
-    def slices(self) -> list[slice]:
-        size = max(-(-self.whole // self.parts), 1)
-        found = []
-        for start in range(0, self.whole, size):
-            length = min(size, self.whole - start)
-            first, stop = (length * rank // self.processes for rank in (self.rank, self.rank + 1))
-            found.append(slice(start + first, start + stop))
-        return found
-
-    @property
-    def sizes(self) -> list[int]:
-        return [part.stop - part.start for part in self.slices]
-
-    def of(self, x: Tensor) -> Tensor:
-        """(whole, …) -> (samples of this process, …)."""
-        import torch
-
-        slices = self.slices
-        return x[slices[0]] if len(slices) == 1 else torch.cat([x[part] for part in slices])
 
 
 @dataclass(frozen=True)
@@ -299,25 +267,16 @@ def _met(found: Processes) -> Iterator[None]:
                 _here = found
                 yield
                 return
-            _join()
+            from cnncalc.training.meeting import meet
+
+            meet(found.rank, found.count)
+            # Only the torchrun of the machine on which one failed counts a restart.
+            restarts = max(found.all_of(found.restarts))
             agents = {agent for each in found.all_of(found.agents) for agent in each}
-            _here = replace(found, agents=tuple(sorted(agents)))
+            _here = replace(found, restarts=restarts, agents=tuple(sorted(agents)))
             yield
     finally:
         _here = ALONE
-
-
-def _join() -> None:
-    """Makes the process group, once: it lasts as long as the process, for this run and others."""
-    import torch
-    import torch.distributed as dist
-
-    if dist.is_initialized():
-        return
-    # What lies on the CPU goes by gloo beside nccl: agreeing on something waits for no device.
-    on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
-    atexit.register(dist.destroy_process_group)
 
 
 @contextmanager
@@ -325,7 +284,7 @@ def _named(found: Processes) -> Iterator[None]:
     """An error of this process alone bears its number; that the others are gone is one message.
 
     Raises:
-        TrainingError: the others are gone.
+        LostError: the others are gone.
     """
     try:
         yield
@@ -339,7 +298,7 @@ def _named(found: Processes) -> Iterator[None]:
         from torch.distributed import destroy_process_group
 
         atexit.unregister(destroy_process_group)  # it would wait for the one that is gone
-        raise of_process(0, TrainingError(LOST)) from None
+        raise of_process(0, LostError(LOST)) from None
 
 
 def of_process(rank: int, error: CnncalcError) -> CnncalcError:
