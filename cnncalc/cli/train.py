@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cnncalc.cli.options import Input, Settings, Variant, complete_spec, load_spec, parse_settings
+from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import write
 from cnncalc.errors import UsageError
 
@@ -87,7 +87,14 @@ def train(
     ] = False,
     input_shape: Input = None,
     variant: Variant = None,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter of the network, or a field of the recipe: train.clip=1.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network as its train: section says.
 

@@ -18,6 +18,7 @@ from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
+from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
 from cnncalc.training.determinism import own_state
@@ -121,6 +122,7 @@ def plan_run(
             f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
             " end it with flatten and linear"
         )
+    check_recipe(recipe, graph)
     setting = choose_setting(recipe, device, graph.input_shape, compiled=compiled)
     chosen = recipe.data
     options: dict[str, Any] = {
@@ -134,6 +136,7 @@ def plan_run(
         found = from_python(data, **options)
     else:
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
+    check_data(recipe, found)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
     return Plan(network, graph, recipe, setting, found, rewrite, start)
 

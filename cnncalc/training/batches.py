@@ -11,6 +11,7 @@ import math
 import os
 from functools import cache
 from hashlib import blake2b
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 PIXEL = 255.0
 MAX_WORKERS = 8
 """Processes that decode a stream."""
+GATHER = 2**18
+"""Numbers gathered at once where batches are small, so that few calls serve many steps."""
 
 
 class Batch(NamedTuple):
@@ -144,6 +147,9 @@ class TrainingBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
+        if isinstance(self.split, Split) and not self.draws:
+            yield from self._plain(self.split, order, start)
+            return
         parts = torch.split(order, self.recipe.batch_size)[start:]
         step = epoch * len(self) + start
         for number, (images, labels) in enumerate(self._raw(parts), step):
@@ -154,18 +160,34 @@ class TrainingBatches:
         index = torch.arange(size) % len(self.split.labels)
         return self.batch(*next(self._raw([index])), 0)
 
+    def _plain(self, split: Split, order: Tensor, start: int) -> Iterator[Batch]:
+        """Batches that are only normalised, several at once where they are small."""
+        size = self.recipe.batch_size
+        count = max(GATHER // (size * split.images[0].numel()), 1)
+        # Groups are the same wherever an epoch is resumed, and so are the last bits of the numbers.
+        for group, part in enumerate(torch.split(order, count * size)[start // count :]):
+            images, labels = self._gathered(split, part)
+            ready = zip(
+                *(torch.split(x, size) for x in (self.prepare(images), labels)), strict=True
+            )
+            for x, y in islice(ready, 0 if group else start % count, None):
+                yield Batch(x, y, y)
+
     def _raw(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Images as they are, and labels, on the device."""
         if isinstance(self.split, Stream):
             yield from streamed(self.split, parts, self.device)
             return
-        images, labels = self.split
         for part in parts:
-            index = part.to(images.device, non_blocking=True)
-            yield (
-                images.index_select(0, index).to(self.device, non_blocking=True),
-                labels.index_select(0, index).to(self.device, non_blocking=True),
-            )
+            yield self._gathered(self.split, part)
+
+    def _gathered(self, split: Split, part: Tensor) -> tuple[Tensor, Tensor]:
+        index = part.to(split.images.device, non_blocking=True)
+        images, labels = (values.index_select(0, index) for values in split)
+        return (
+            images.to(self.device, non_blocking=True),
+            labels.to(self.device, non_blocking=True),
+        )
 
     def batch(self, images: Tensor, labels: Tensor, step: int) -> Batch:
         """Raw images and their labels, augmented as step `step` does."""

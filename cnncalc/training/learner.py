@@ -155,12 +155,12 @@ def loss_function(
 def _nll(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         return F.nll_loss(scores, targets, reduction=reduction)
-    losses = -(scores * targets).sum(1)
+    losses = -(scores.float() * targets).sum(1)
     return losses.mean() if reduction == "mean" else losses
 
 
 def _mse(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         targets = F.one_hot(targets, scores.shape[1])
-    losses = (scores - targets).square().mean(1)
+    losses = (scores.float() - targets).square().mean(1)
     return losses.mean() if reduction == "mean" else losses

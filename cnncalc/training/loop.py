@@ -156,6 +156,7 @@ class Loop:
         row = None
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
             row = self._evaluate(epoch)
+        self.epoch_seconds = learner.seconds
         learner.tally.clear()
         save_last(learner.state(), self.folder.checkpoints)
         self.saved_at, self.saved_step = time.monotonic(), learner.step
@@ -180,7 +181,6 @@ class Loop:
             "seconds": learner.seconds,
             "images_per_second": tally.count / max(learner.seconds - self.epoch_seconds, 1e-9),
         }
-        self.epoch_seconds = learner.seconds
         self.folder.add(row)
         if validation is not None:
             self._keep_best(validation.loss)

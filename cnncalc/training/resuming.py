@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError, shorten
 from cnncalc.loading import load
+from cnncalc.recipe_reading import merged_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,11 +54,7 @@ class Known:
         Raises:
             UsageError: one of them is fixed for a run.
         """
-        kept = dict(self.settings)
-        for one, other in (("epochs", "steps"), ("steps", "epochs")):
-            if one in settings:
-                kept.pop(other, None)
-        merged = {**kept, **settings}
+        merged = merged_settings(self.settings, settings)
         before, after = (dict(_flat(r)) for r in (self.recipe, self.network.recipe(merged)))
         for name, value in after.items():
             free = name.startswith("data.") and self.has_own_data
