@@ -224,13 +224,18 @@ def test_a_restart_resumes_by_itself(joint: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 120
-    while not [*tmp_path.glob("runs/*/checkpoints/last.pt")]:
-        assert time.monotonic() < until
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process_of(process.pid, 1), signal.SIGKILL)
-    output, errors = process.communicate(timeout=120)
+    try:
+        until = time.monotonic() + 120
+        while not [*tmp_path.glob("runs/*/checkpoints/last.pt")]:
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process_of(process.pid, 1), signal.SIGKILL)
+        output, errors = process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:
+            process.terminate()  # and with it its processes
+            process.wait(60)
     assert process.returncode == 0, errors
     (run,) = (tmp_path / "runs").iterdir()
     assert output == f"{run.relative_to(tmp_path)}\n"
