@@ -137,7 +137,7 @@ class Recipe(Section):
         default=10, description="Passes over the training data; may be a fraction."
     )
     steps: Count | None = Field(default=None, description="Steps in all, instead of epochs.")
-    batch_size: Count = Field(default=128, description="Images a step.")
+    batch_size: Count = Field(default=128, description="Images a step, of all processes together.")
     optimizer: OptimizerRecipe = Field(default=OptimizerRecipe(), description="The optimizer.")
     schedule: ScheduleRecipe = Field(default=ScheduleRecipe(), description="Its learning rate.")
     loss: LossRecipe = Field(default=LossRecipe(), description="What is minimised.")
@@ -146,6 +146,9 @@ class Recipe(Section):
     accumulate: Count = Field(default=1, description="Parts that a batch is computed in.")
     ema: Share = Field(
         default=0.0, description="Decay of a moving average of the weights; 0: none."
+    )
+    sync_batch_norm: bool = Field(
+        default=True, description="Batch norm over the whole batch where processes share it."
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Of the arithmetic; auto: the faster one that is safe."

@@ -120,11 +120,13 @@ def _section(
     name: str, cls: type[Section], recipe: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Section:
     value, path = recipe[name], f"train.{name}"
-    if value is None or isinstance(value, list):
+    is_field = isinstance(value, str) and value in cls.model_fields
+    if value is None or isinstance(value, list) or is_field:
         raise FieldError(
             f"must be {cls.main} or a mapping; received {shorten(value)}",
             place=place_of(recipe, name),
             path=path,
+            hint=f"write {name}: {{{value if is_field else cls.main}: …}}",
         )
     fields = _spelled_out(recipe, name)
     check_brackets(fields, path)
