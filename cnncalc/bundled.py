@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cnncalc.errors import did_you_mean
 from cnncalc.source import parse, read
@@ -53,32 +53,14 @@ def suggestion(name: str) -> str:
     return hint if hint.startswith("did") else "cnncalc list shows the bundled networks"
 
 
-def entries(text: str = "") -> Iterator[tuple[Path, str | None]]:
-    """Each network once: a file without variants, or each variant of a family.
-
-    Those whose name, family or source holds `text`, in whatever case.
-    """
-    text = text.casefold()
+def entries() -> Iterator[tuple[Path, str | None]]:
+    """Each network once: a file without variants, or each variant of a family."""
     for file in files():
-        head = _head(file)
-        whole = text in f"{file.stem}\n{head.name}\n{head.source}".casefold()
-        for variant in head.variants or (None,):
-            if whole or text in (variant or "").casefold():
-                yield file, variant
-
-
-class _Head(NamedTuple):
-    name: str
-    source: str
-    variants: tuple[str, ...]
+        for variant in _variants(file) or (None,):
+            yield file, variant
 
 
 @cache
-def _head(file: Path) -> _Head:
-    data = parse(read(str(file)))
-    name, source, variants = (data.get(key) for key in ("name", "source", "variants"))
-    return _Head(str(name or ""), str(source or ""), tuple(variants or ()))
-
-
 def _variants(file: Path) -> tuple[str, ...]:
-    return _head(file).variants
+    data = parse(read(str(file)))
+    return tuple(data.get("variants") or ())

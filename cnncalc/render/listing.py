@@ -61,11 +61,14 @@ def listing(text: str = "", sort: str | None = None) -> list[Network]:
 
 
 def _networks(text: str) -> Iterator[Network]:
-    for file, entries in groupby(bundled.entries(text), key=lambda entry: entry[0]):
+    text = text.casefold()
+    for file in bundled.files():
         network = load(file)
-        for _, variant in entries:
-            summary = analyze(network.configured(variant=variant))
-            yield Network(variant or file.stem, file.stem, summary)
+        whole = text in f"{file.stem}\n{network.name}\n{network.source}".casefold()
+        for variant in network.variants or (None,):
+            if whole or text in (variant or "").casefold():
+                summary = analyze(network.configured(variant=variant))
+                yield Network(variant or file.stem, file.stem, summary)
 
 
 def listing_table(
