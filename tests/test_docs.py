@@ -83,7 +83,8 @@ def test_training_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert program == "cnncalc"
         status, _, errors = invoke(*arguments)
         assert status == 0, errors
-    rows = [*csv.DictReader((tmp_path / "runs" / "lenet" / "metrics.csv").open())]
+    metrics = (tmp_path / "runs" / "lenet" / "metrics.csv").read_text(encoding="utf-8")
+    rows = [*csv.DictReader(metrics.splitlines())]
     assert len(rows) == 15
     assert float(rows[-1]["test_accuracy"]) > 0.96
     assert (tmp_path / "digits.svg").stat().st_size > 10_000
