@@ -360,7 +360,25 @@ def fits(spec: dict[str, Any]) -> bool:
     )
     kinds = [node.layer.kind for node in graph.nodes]
     choices = [i for i, kind in enumerate(kinds) if kind in ("slice", "select")]
-    return small and "concat" not in kinds[: max(choices, default=0)]
+    if not small or "concat" in kinds[: max(choices, default=0)]:
+        return False
+    return "multiply" not in kinds or not multiplies_nothing(graph)
+
+
+def multiplies_nothing(graph: Graph) -> bool:
+    """Whether a factor has units that see no pixel: if they are 0, so is the product's gradient."""
+    fields = fields_of(graph, clipped=True)
+    return any(
+        low > high
+        for node in graph.nodes
+        if node.layer.kind == "multiply"
+        for factor in node.inputs
+        for field in fields[factor]
+        for low, high in map(
+            field.interval,
+            range(graph.shape_of(factor)[field.axis] if field.axis is not None else 1),
+        )
+    )
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])

@@ -269,7 +269,7 @@ def test_recipes_of_the_bundled_networks_suit_them(file: Path) -> None:
     recipe = network.recipe()
     if network.train is not None:
         check_recipe(recipe, build_graph(network))
-        assert recipe.data.name in ("mnist", "cifar10")
+        assert recipe.data.name in ("digits", "mnist", "cifar10")
     else:
         assert recipe == Recipe()
 
