@@ -1,0 +1,107 @@
+"""What the rest of the world calls: `import_network` a source, `analyze_module`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnncalc.analysis import Summary, analyze_graph
+from cnncalc.errors import torch_is_missing
+from cnncalc.expansion import build_graph
+from cnncalc.importing.entries import entries_of, give_names
+from cnncalc.importing.structure import arranged
+from cnncalc.importing.writing import Writer, to_yaml
+from cnncalc.spec import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from cnncalc.importing.operations import Sketch
+
+
+class Imported(NamedTuple):
+    """A network that was imported."""
+
+    spec: dict[str, Any]
+    """As plain data: `cnncalc.load` takes it."""
+    notes: tuple[str, ...]
+    """What is not in the spec."""
+    weights: dict[str, str]
+    """Our name of each tensor of the built module, and its name in the source."""
+
+    @property
+    def text(self) -> str:
+        """The spec as YAML."""
+        return to_yaml(self.spec)
+
+
+def import_network(
+    source: str,
+    *,
+    input_shape: Sequence[int] | None = None,
+    call: str | None = None,
+    blocks: bool = False,
+) -> Imported:
+    """The spec of `torchvision:resnet50`, `package.module:function`, a .pt2 or an .onnx file.
+
+    Raises:
+        UsageError: there is no such thing, or it cannot be read or followed.
+    """
+    from cnncalc.importing.sources import read_source
+
+    sketch = read_source(source, input_shape=input_shape, call=call)
+    return imported(sketch, source=f"imported from {source}", blocks=blocks)
+
+
+def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Imported:
+    """The spec of a sketch; with `blocks`, what it repeats is written once.
+
+    Raises:
+        UsageError: there is nothing in it.
+    """
+    operations = sketch.operations()
+    entries = entries_of(arranged(operations, sketch.entry, sketch.output))
+    declared: dict[str, Any] = {}
+    if blocks:
+        from cnncalc.importing.blocks import folded
+
+        declared, entries = folded(entries)
+    give_names(entries)
+    writer = Writer(entries, sketch.entry)
+    spec: dict[str, Any] = {"name": sketch.name}
+    if source:
+        spec["source"] = source
+    spec["input"] = [*sketch.entry.shape]
+    if declared:
+        spec["blocks"] = declared
+    spec["layers"] = writer.items(entries)
+    weights = {
+        f"{'.'.join(writer.paths[operation])}.{name}": weight.name
+        for operation in operations
+        for name, weight in operation.weights.items()
+        if operation in writer.paths
+    }
+    return Imported(spec, tuple(sketch.notes), weights)
+
+
+def analyze_module(
+    module: nn.Module, input_shape: Sequence[int], *, dtype: str = "float32", batch_size: int = 1
+) -> Summary:
+    """The table of any module that torch.export can follow, in evaluation.
+
+    `input_shape` is one sample's, `(3, 224, 224)`; the module's weights are neither copied nor
+    changed. An operation that has no layer is named and counted in nothing.
+
+    Raises:
+        UsageError: the module cannot be followed, or takes or gives several tensors.
+    """
+    try:
+        from cnncalc.importing.from_torch import read_program
+        from cnncalc.importing.tracing import trace
+    except ModuleNotFoundError as error:
+        raise torch_is_missing(error, "analyze_module") from None
+    name = type(module).__name__
+    sketch = read_program(trace(module, input_shape, name), name)
+    network = Architecture.from_data(imported(sketch).spec)
+    return analyze_graph(build_graph(network), dtype=dtype, batch_size=batch_size)
