@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnncalc.analysis import Summary, analyze_graph
 from cnncalc.errors import torch_is_missing
 from cnncalc.expansion import build_graph
-from cnncalc.importing.entries import entries_of, give_names
+from cnncalc.importing.blocks import fold
+from cnncalc.importing.entries import FLAT, NamelessError, entries_of, give_names
 from cnncalc.importing.structure import arranged
 from cnncalc.importing.writing import Writer, to_yaml
 from cnncalc.spec import Architecture
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from cnncalc.importing.entries import Entry
     from cnncalc.importing.operations import Sketch
 
 
@@ -61,28 +63,34 @@ def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Impor
         UsageError: there is nothing in it.
     """
     operations = sketch.operations()
-    entries = entries_of(arranged(operations, sketch.entry, sketch.output))
-    declared: dict[str, Any] = {}
-    if blocks:
-        from cnncalc.importing.blocks import folded
+    steps = arranged(operations, sketch.entry, sketch.output)
+    try:
+        spec, weights = _written(sketch, entries_of(steps), blocks=blocks)
+    except NamelessError:
+        spec, weights = _written(sketch, entries_of(steps, FLAT), blocks=False)
+    about = {"source": source} if source else {}
+    return Imported({"name": sketch.name, **about, **spec}, tuple(sketch.notes), weights)
 
-        declared, entries = folded(entries)
+
+def _written(
+    sketch: Sketch, entries: list[Entry], *, blocks: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The spec of entries, and the names of their weights in the source."""
+    found = fold(entries) if blocks else {}
     give_names(entries)
-    writer = Writer(entries, sketch.entry)
-    spec: dict[str, Any] = {"name": sketch.name}
-    if source:
-        spec["source"] = source
-    spec["input"] = [*sketch.entry.shape]
-    if declared:
-        spec["blocks"] = declared
+    for block in found.values():
+        give_names(block.entries)
+    writer = Writer(entries, sketch.entry, found)
+    spec: dict[str, Any] = {"input": [*sketch.entry.shape]}
+    if found:
+        spec["blocks"] = writer.declared()
     spec["layers"] = writer.items(entries)
     weights = {
-        f"{'.'.join(writer.paths[operation])}.{name}": weight.name
-        for operation in operations
+        f"{'.'.join(path)}.{name}": weight.name
+        for operation, path in writer.paths.items()
         for name, weight in operation.weights.items()
-        if operation in writer.paths
     }
-    return Imported(spec, tuple(sketch.notes), weights)
+    return spec, weights
 
 
 def analyze_module(

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import ReferenceSpecError
-from cnncalc.importing.operations import ENTRY
 from cnncalc.items import GROUP, RESIDUAL
 from cnncalc.scopes import MAX_NAME, check_name
 
@@ -34,11 +33,20 @@ class Entry:
     sources: tuple[Operation, ...] | None = None
     wanted: str = ""
     """The name that it had where it comes from."""
+    indexed: bool = False
+    """Whether it had only a number, as in a Sequential."""
     name: str = ""
     """The name that is written; empty where the spec gives the same by itself."""
-    repeat: int = 1
     module: str = ""
     """Of a group: the class of the module."""
+    is_call: bool = False
+    """Whether it calls a block; its parts are what it comes to here."""
+    turns: list[Entry] = field(default_factory=list)
+    """The entries after it that it stands for, by `repeat`."""
+    repeat: str = ""
+    """An expression for the number of turns, in a block whose calls differ in it."""
+    condition: str = ""
+    """An expression: left out unless true."""
 
     def part_names(self) -> list[str]:
         """The scopes of its parts within its own."""
@@ -47,22 +55,32 @@ class Entry:
         return [f"branch{number}" for number in range(1, len(self.parts) + 1)]
 
 
+FLAT = 10**6
+"""A depth at which no step stands in a call."""
+
+
 def entries_of(steps: Sequence[Step], depth: int = 0) -> list[Entry]:
-    """The steps as entries; what one call of a module holds is a group, called like it."""
+    """The steps as entries; what one call of a module holds is a group, called like it.
+
+    At the depth `FLAT` nothing is grouped, and each is called by its whole path.
+    """
     entries = []
     for key, group in groupby(steps, key=lambda step: _key(step, depth)):
         run = [*group]
         if not key:
-            entries += [_entry(step, "") for step in run]
+            places = [step.operation.place if depth == FLAT else "" for step in run]
+            entries += [_entry(each, place, depth) for each, place in zip(run, places, strict=True)]
             continue
         call = run[0].calls[depth]
         if len(run) == 1 and len(run[0].calls) == depth + 1:
             kind = "" if run[0].branches else run[0].operation.kind
-            entries.append(_entry(run[0], _name_of(call, kind)))
-            continue
-        inner = entries_of(run, depth + 1)
-        wanted = _name_of(call, "")
-        entries.append(Entry(GROUP, parts=[inner], wanted=wanted, module=_snake(call.kind)))
+            made = _entry(run[0], _name_of(call, kind), depth)
+        else:
+            inner = entries_of(run, depth + 1)
+            wanted = _name_of(call, "")
+            made = Entry(GROUP, parts=[inner], wanted=wanted, module=_snake(call.kind))
+        made.indexed = call.path.rpartition(".")[2].isdigit()
+        entries.append(made)
     return entries
 
 
@@ -70,12 +88,15 @@ def _key(step: Step, depth: int) -> str:
     return step.calls[depth].key if len(step.calls) > depth else ""
 
 
-def _entry(step: Step, wanted: str) -> Entry:
+def _entry(step: Step, wanted: str, depth: int) -> Entry:
     operation = step.operation
     if not step.branches:
         fields = dict(operation.fields)
+        if not operation.weights and wanted.replace("_", "") == operation.kind.replace("_", ""):
+            wanted = ""  # the spec's own name says as much
         return Entry(operation.kind, fields, operation, sources=step.sources, wanted=wanted)
-    parts = [entries_of(branch, len(step.calls)) for branch in step.branches]
+    inner = FLAT if depth == FLAT else len(step.calls)
+    parts = [entries_of(branch, inner) for branch in step.branches]
     kind = operation.kind
     if kind == "add" and len(parts) == 2 and len(parts[1]) < len(parts[0]):
         kind = RESIDUAL
@@ -105,20 +126,21 @@ def give_names(entries: list[Entry]) -> None:
     taken: set[str] = set()
     for entry in entries:
         first = counts.get(entry.kind, 0) + 1
-        counts[entry.kind] = first + entry.repeat - 1
+        counts[entry.kind] = first + len(entry.turns)
         default = f"{entry.kind}{first}"
         name = _usable(entry.wanted) or default
-        if entry.repeat > 1:
-            taken |= {f"{entry.kind}{first + turn}" for turn in range(entry.repeat)}
-            name = ""
+        if entry.turns:
+            taken |= {f"{entry.kind}{first + turn}" for turn in range(len(entry.turns) + 1)}
+            name = default
         else:
-            number = 2
-            base = name
+            base, number = name, 2
+            if name in taken:
+                base = name = default
             while name in taken:
                 name, number = f"{base}_{number}", number + 1
             taken.add(name)
         entry.name = "" if name == default else name
-        for part in entry.parts:
+        for part in (part for turn in (entry, *entry.turns) for part in turn.parts):
             give_names(part)
 
 
@@ -136,14 +158,14 @@ def _usable(wanted: str) -> str:
 def paths_of(entries: list[Entry], scope: Path = ()) -> Iterator[tuple[Operation, Path]]:
     """Each operation and its path, as the spec names it."""
     counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.kind] = counts.get(entry.kind, 0) + entry.repeat
+    for entry in (turn for first in entries for turn in (first, *first.turns)):
+        counts[entry.kind] = counts.get(entry.kind, 0) + 1
         path = (*scope, entry.name or f"{entry.kind}{counts[entry.kind]}")
-        if entry.kind == GROUP or entry.operation is None:
+        if entry.operation is None:
             for part in entry.parts:
                 yield from paths_of(part, path)
             continue
-        for name, part in zip(entry.part_names(), entry.parts, strict=False):
+        for name, part in zip(entry.part_names(), entry.parts, strict=True):
             yield from paths_of(part, (*path, name))
         yield entry.operation, path
 
@@ -157,7 +179,11 @@ def reference(target: Path, scope: Path, members: dict[Path, set[str]]) -> str:
         nearer = (scope[:depth] for depth in range(start + 1, len(scope) + 1))
         if not any(target[start] in members.get(each, ()) for each in nearer):
             return ".".join(target[start:])
-    raise AssertionError(f"{'.'.join(target)} has no name in {'.'.join(scope)}")
+    raise NamelessError(f"{'.'.join(target)} has no name in {'.'.join(scope)}")
+
+
+class NamelessError(Exception):
+    """An entry that another cannot name: one nearer bears the same name."""
 
 
 def members_of(paths: Sequence[Path]) -> dict[Path, set[str]]:
@@ -167,6 +193,3 @@ def members_of(paths: Sequence[Path]) -> dict[Path, set[str]]:
         for depth, name in enumerate(path):
             found.setdefault(path[:depth], set()).add(name)
     return found
-
-
-__all__ = ["ENTRY", "Entry", "entries_of", "give_names", "members_of", "paths_of", "reference"]

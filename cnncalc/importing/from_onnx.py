@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper, shape_inference
@@ -100,13 +101,20 @@ class _Reader:
         return self.sketch
 
     def read(self, node: onnx.NodeProto) -> None:
-        inputs = [self.values.get(name) for name in node.input]
+        found: list[Any] = [self.values.get(name) for name in node.input]
+        inputs = [
+            value._replace(name=f"{value.name}@{node.output[0]}") if _is_vector(value) else value
+            for value in found
+        ]
         attributes = {each.name: _attribute(each) for each in node.attribute}
         if node.op_type == "Constant":
             self.values[node.output[0]] = attributes.get("value", next(iter(attributes.values())))
             return
+        if node.op_type == "Shape" and all(self.shapes.get(node.input[0], [0])):
+            self.values[node.output[0]] = np.array(self.shapes[node.input[0]])
+            return
         if not any(isinstance(value, Operation) for value in inputs):
-            self.values[node.output[0]] = self.computed(node, inputs)
+            self.values |= zip(node.output, self.computed(node, inputs), strict=False)
             return
         made = self.translated(node, inputs, attributes)
         made = made if isinstance(made, list) else [made]
@@ -151,12 +159,13 @@ class _Reader:
             return (shape[0] // self.batch, *shape[1:])
         return tuple(shape)
 
-    def computed(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
+    def computed(self, node: onnx.NodeProto, inputs: list[Any]) -> list[Any]:
         """What is computed from weights and constants alone."""
         weights = [value for value in inputs if isinstance(value, Weight)]
-        if not weights:
-            return inputs[0] if node.op_type in ("Identity", "Cast") and inputs else None
-        first = weights[0]
+        return [self.reshaped(node, weights[0])] if weights else _evaluated(node, inputs)
+
+    def reshaped(self, node: onnx.NodeProto, first: Weight) -> Weight:
+        """What a node makes of a weight: the same in another shape, or another."""
         if node.op_type == "Identity":
             return first._replace(name=node.output[0])  # a copy that the exporter shares
         shape = tuple(self.shapes.get(node.output[0], ()))
@@ -166,11 +175,12 @@ class _Reader:
         return first._replace(shape=shape, derived=first.derived or not same or turned)
 
     def note_what_is_left_out(self) -> None:
-        used = {w.name for each in self.sketch.operations() for w in each.weights.values()}
+        kept = {w.name for each in self.sketch.operations() for w in each.weights.values()}
+        used = {name.partition("@")[0] for name in kept}
         copied = {node.output[0]: node.input[0] for node in self.graph.node if node.input}
         used |= {copied[name] for name in used if name in copied}
         unknown = [
-            value.name
+            value.name.partition("@")[0]
             for operation in self.sketch.operations()
             for value in operation.arguments
             if operation.kind == "unknown" and isinstance(value, Weight) and prod(value.shape) > 1
@@ -201,6 +211,25 @@ def _weight(tensor: onnx.TensorProto) -> Any:
     if not apart and (tensor.data_type not in FLOATS or not tensor.dims) and numbers <= SMALL:
         return numpy_helper.to_array(tensor)
     return Weight(tensor.name, tuple(tensor.dims))
+
+
+def _is_vector(value: Any) -> bool:
+    """Whether it is a short weight: exporters keep equal ones once, whoever they belong to."""
+    return isinstance(value, Weight) and prod(value.shape) == max(value.shape, default=1)
+
+
+def _evaluated(node: onnx.NodeProto, inputs: list[Any]) -> list[Any]:
+    """The constants that a node makes of constants; none where it cannot be run."""
+    from onnx.reference import ReferenceEvaluator
+
+    given = {
+        name: value for name, value in zip(node.input, inputs, strict=True) if value is not None
+    }
+    try:
+        results: list[Any] = [*ReferenceEvaluator(node).run(None, given)]
+    except Exception:  # noqa: BLE001 - whatever a file asks for
+        return []
+    return results if all(np.size(each) <= SMALL for each in results) else []
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:

@@ -187,7 +187,7 @@ def _tidy(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     cls = find(kind)
     assert cls is not None, kind
     kept = {}
-    for name in sorted(fields, key=_place_of):
+    for name in sorted(fields, key=place_of):
         value = fields[name]
         if isinstance(value, list | tuple) and name in _PER_AXIS and len({*map(str, value)}) == 1:
             value = value[0]
@@ -208,7 +208,8 @@ _PER_AXIS = frozenset(
 )
 
 
-def _place_of(name: str) -> int:
+def place_of(name: str) -> int:
+    """Where a field stands among those of its layer, for sorting."""
     return _FIRST.index(name) if name in _FIRST else len(_FIRST)
 
 

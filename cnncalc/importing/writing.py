@@ -13,6 +13,7 @@ from cnncalc.layers import find
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cnncalc.importing.blocks import Block
     from cnncalc.importing.entries import Path
     from cnncalc.importing.operations import Operation
 
@@ -23,7 +24,10 @@ WIDTH = 100
 class Writer:
     """Writes entries whose names are given."""
 
-    def __init__(self, entries: list[Entry], entry: Operation) -> None:
+    def __init__(
+        self, entries: list[Entry], entry: Operation, blocks: Mapping[str, Block] | None = None
+    ) -> None:
+        self.blocks = blocks or {}
         self.entry = entry
         self.paths: dict[Operation, Path] = dict(paths_of(entries))
         self.members = members_of([*self.paths.values()])
@@ -33,17 +37,19 @@ class Writer:
         counts: dict[str, int] = {}
         items = []
         for entry in entries:
-            counts[entry.kind] = counts.get(entry.kind, 0) + entry.repeat
+            counts[entry.kind] = counts.get(entry.kind, 0) + 1 + len(entry.turns)
             name = entry.name or f"{entry.kind}{counts[entry.kind]}"
             items.append(self.item(entry, scope, (*scope, name)))
         return items
 
     def item(self, entry: Entry, scope: Path, path: Path) -> Any:
         options: dict[str, Any] = {}
-        if entry.repeat > 1:
-            options["repeat"] = entry.repeat
+        if entry.turns:
+            options["repeat"] = entry.repeat or 1 + len(entry.turns)
         elif entry.name:
             options["name"] = entry.name
+        if entry.condition:
+            options["if"] = entry.condition
         operation = entry.operation
         after: dict[str, Any] = {}
         if entry.sources is not None:
@@ -61,8 +67,8 @@ class Writer:
         """The word of an item and what stands behind it."""
         if entry.kind == GROUP:
             return "layers", self.items(entry.parts[0], path)
-        if not entry.parts:
-            return entry.kind, _scalar(entry)
+        if entry.is_call or not entry.parts:
+            return entry.kind, self.scalar(entry)
         parts = [
             self.items(part, (*path, name))
             for name, part in zip(entry.part_names(), entry.parts, strict=True)
@@ -77,14 +83,27 @@ class Writer:
             return "input"
         return reference(self.paths[operation], scope, self.members)
 
+    def scalar(self, entry: Entry) -> Any:
+        """The fields of a layer or a call, or the main one alone."""
+        if entry.is_call:
+            main = next(iter(self.blocks[entry.kind].parameters), None)
+        else:
+            cls = find(entry.kind)
+            main = cls.main if cls is not None else None
+        if main is not None and [*entry.fields] == [main]:
+            value = entry.fields[main]
+            return value if not isinstance(value, dict | list) else entry.fields
+        return entry.fields or None
 
-def _scalar(entry: Entry) -> Any:
-    """The fields, or the main one alone."""
-    cls = find(entry.kind)
-    if cls is not None and cls.main is not None and [*entry.fields] == [cls.main]:
-        value = entry.fields[cls.main]
-        return value if not isinstance(value, dict | list) else entry.fields
-    return entry.fields or None
+    def declared(self) -> dict[str, Any]:
+        """The blocks as plain data."""
+        return {
+            name: {
+                **({"parameters": block.parameters} if block.parameters else {}),
+                "layers": self.items(block.entries),
+            }
+            for name, block in self.blocks.items()
+        }
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
