@@ -275,6 +275,12 @@ def _listed(value: Any) -> list[int]:
     return value if isinstance(value, list) else [value]
 
 
+@_aten("expand", "expand_as")
+def _expand(site: Site) -> Operation | None:
+    """Axes of length 1 made longer: a product does so by itself, and nothing else fits it."""
+    return site.x if len(site.x.shape) == len(site.shape) else None
+
+
 @_aten("cat", "concat", "concatenate")
 def _cat(site: Site) -> Operation | None:
     tensors = site["tensors"]
@@ -288,6 +294,8 @@ def _cat(site: Site) -> Operation | None:
 @_aten("add")
 def _add(site: Site) -> Operation | None:
     other = site["other"]
+    if type(other) in (int, float) and other == 0:
+        return site.x
     if site["alpha"] != 1:
         return None
     if isinstance(other, Operation) and isinstance(site["self"], Operation):
@@ -302,6 +310,8 @@ def _mul(site: Site) -> Operation | None:
         x, other = other, x
     if isinstance(other, Operation):
         return site.layer("multiply", x, other)
+    if type(other) in (int, float) and other == 1:
+        return site.x
     weight = _per_channel(other, x)
     return site.layer("layer_scale", x, weights={"weight": weight}) if weight else None
 

@@ -35,6 +35,8 @@ def read_program(program: ExportedProgram, name: str) -> Sketch:
     Raises:
         UsageError: it does not take one tensor of fixed sizes, or has no tensor as its output.
     """
+    if any(map(_writes_into_a_part, program.graph.nodes)):
+        program = program.run_decompositions({})  # the same without operations in place
     return _Reader(program, name).run()
 
 
@@ -148,7 +150,7 @@ class _Reader:
             arguments=arguments,
             shape=() if first is None else self.sample(first),
             calls=_calls(node),
-            keeps_batch=all(self.has_batch(x) for x in (*flowing, *_tensors(value))),
+            keeps_batch=first is not None and all(map(self.has_batch, (*flowing, first))),
         )
 
     def has_batch(self, value: Tensor) -> bool:
@@ -214,6 +216,19 @@ class _Reader:
             names = ", ".join(weight.name for weight in left[:NAMED])
             more = " …" if len(left) > NAMED else ""
             self.sketch.notes.append(f"{numbers:,} parameters are not in the spec: {names}{more}")
+
+
+def _writes_into_a_part(node: fx.Node) -> bool:
+    """Whether an operation in place changes a view of what others use as well."""
+    part = node.args[0] if node.op == "call_function" and node.args else None
+    name = getattr(node.target, "__name__", "").partition(".")[0]
+    if not name.endswith("_") or name.startswith("_") or not isinstance(part, fx.Node):
+        return False
+    source = part.args[0] if part.op == "call_function" and part.args else None
+    returns = getattr(getattr(part.target, "_schema", None), "returns", ())
+    is_view = part.target is operator.getitem or any(each.alias_info for each in returns)
+    changes = str(getattr(part.target, "__name__", "")).partition(".")[0].endswith("_")
+    return is_view and not changes and isinstance(source, fx.Node) and len(source.users) > 1
 
 
 def _attribute(module: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from cnncalc.layers import find
 from cnncalc.validation import validated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cnncalc.layers.base import Layer, Shape
 
@@ -189,7 +189,7 @@ def _tidy(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     kept = {}
     for name in sorted(fields, key=place_of):
         value = fields[name]
-        if isinstance(value, list | tuple) and name in _PER_AXIS and len({*map(str, value)}) == 1:
+        if isinstance(value, list | tuple) and name in _PER_AXIS and _are_equal(value):
             value = value[0]
         if isinstance(value, tuple):
             value = [*value]
@@ -199,6 +199,10 @@ def _tidy(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     if "stride" in kept and kind.endswith("_pool") and kept["stride"] == kept["kernel_size"]:
         del kept["stride"]
     return kept
+
+
+def _are_equal(values: Sequence[Any]) -> bool:
+    return not isinstance(values[0], list) and all(value == values[0] for value in values)
 
 
 _FIRST = ("out_channels", "kernel_size", "stride", "padding", "dilation")

@@ -83,13 +83,20 @@ def _read_module(
     arguments: dict[str, Any],
     input_shape: Sequence[int] | None,
 ) -> Sketch:
+    from torch import nn
+
     from cnncalc.importing.from_torch import read_program
     from cnncalc.importing.tracing import make, trace
 
     factory = _in_torchvision(name) if module == TORCHVISION else _named(source, module, name)
     if module == TORCHVISION and "weights" not in arguments:
         arguments = {**_no_downloads(factory), **arguments}
-    made = make(factory, arguments, source)
+    if isinstance(factory, nn.Module):
+        if arguments:
+            raise UsageError(f"{source}: is a module already, which takes no --call")
+        made = factory
+    else:
+        made = make(factory, arguments, source)
     known = INPUT_SHAPES.get(name, INPUT_SHAPE) if module == TORCHVISION else INPUT_SHAPE
     return read_program(trace(made, input_shape or known, source), name.rpartition(".")[2])
 

@@ -1,7 +1,8 @@
 """A module, the function that makes one, or a .pt2 file -> an exported program, without weights.
 
 Weights are never given memory: tensors that a constructor makes are on PyTorch's meta device,
-which has shapes and no numbers.
+which has shapes and no numbers, and are traced as fake ones of the CPU: what the network computes
+of plain numbers is kept.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import logging
 import warnings
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from cnncalc.errors import UsageError
@@ -58,7 +60,8 @@ def make(factory: Callable[..., Any], arguments: dict[str, Any], source: str) ->
             made = _made(factory, arguments, source)
     if not isinstance(made, nn.Module):
         raise UsageError(f"{source}: makes a {type(made).__name__}, not a torch.nn.Module")
-    return made.to("meta")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        return made.to_empty(device="cpu")
 
 
 def _made(factory: Callable[..., Any], arguments: dict[str, Any], source: str) -> Any:
@@ -79,9 +82,10 @@ def trace(module: nn.Module, input_shape: Sequence[int], source: str) -> Exporte
     """
     training = {each: each.training for each in module.modules()}
     first = next(iter((*module.parameters(), *module.buffers())), None)
-    device = torch.device("meta") if first is None else first.device
+    device = torch.device("cpu") if first is None else first.device
     dtype = torch.float32 if first is None or not first.is_floating_point() else first.dtype
-    x = torch.zeros((), dtype=dtype, device=device).expand(BATCH, *input_shape)
+    with first.fake_mode if isinstance(first, FakeTensor) else nullcontext():
+        x = torch.zeros((), dtype=dtype, device=device).expand(BATCH, *input_shape)
     try:
         with _quiet(), torch.no_grad():
             return torch.export.export(module.eval(), (x,))
