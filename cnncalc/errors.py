@@ -6,6 +6,7 @@
     │       └── CorruptImageError one that cannot be decoded
     ├── OutputError               a file that cannot be written           (exit status 1)
     ├── TrainingError             a run that cannot go on                 (exit status 1)
+    │   └── LostError             one whose other processes are gone
     ├── CheckError                a check that found a difference         (exit status 1)
     └── SpecError                 something is wrong in a spec
         ├── SyntaxSpecError       not YAML, or YAML that a spec may not use
@@ -55,6 +56,8 @@ class CnncalcError(Exception):
     """Base of every error that cnncalc raises on purpose."""
 
     exit_status = 2
+    process: int | None = None
+    """Of several processes of one run, the one that it happened in; the first for what all met."""
 
 
 class UsageError(CnncalcError):
@@ -96,6 +99,10 @@ class TrainingError(CnncalcError):
     """A run that cannot go on."""
 
     exit_status = 1
+
+
+class LostError(TrainingError):
+    """A run of several processes that has lost one."""
 
 
 class CheckError(CnncalcError):

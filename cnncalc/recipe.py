@@ -1,36 +1,40 @@
-"""How a network is trained: `train:` of a spec."""
+"""How a network is trained: the fields of `train:` and their defaults."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PrivateAttr
 
-from cnncalc.errors import ExpressionError, FieldError, UsageError, did_you_mean, shorten
-from cnncalc.expressions import worked_out
 from cnncalc.source import place_of
-from cnncalc.validation import check_brackets, unknown_key, validated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Natural = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+    from cnncalc.errors import Place
+
+MOST = 2**32 - 1
+Natural = Annotated[int, Field(ge=0, le=MOST)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
     """A part of the recipe, or all of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     main: ClassVar[str] = "name"
     """The field of the scalar shorthand: `data: mnist`."""
+    owners: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Fields that belong to some choices of `name` alone."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Choices of `name`, and the field that each cannot do without."""
 
 
-class DataRecipe(_Section):
+class DataRecipe(Section):
     """What is trained on."""
 
     name: str = Field(default="digits", description="digits, mnist, cifar10, imagefolder, npz …")
@@ -46,26 +50,40 @@ class DataRecipe(_Section):
     )
 
 
-class OptimizerRecipe(_Section):
+class OptimizerRecipe(Section):
     """The optimizer, by its name in torch.optim."""
 
     name: str = Field(default="sgd", description="sgd, adam, adamw, rmsprop, or any of torch.optim")
     lr: Positive = Field(default=0.1, description="The learning rate that the schedule scales.")
     momentum: Share | None = Field(default=None, description="Of sgd and rmsprop.")
-    nesterov: bool = Field(default=False, description="Of sgd.")
+    nesterov: bool = Field(default=False, description="Of sgd; needs momentum.")
     betas: tuple[Share, Share] | None = Field(default=None, description="Of adam and its kin.")
     weight_decay: NotNegative = Field(default=0.0, description="As the optimizer defines it.")
     decay_all: bool = Field(
         default=False,
         description="Decay biases and normalisation as well; else only weights of several axes.",
     )
+    no_decay: tuple[str, ...] = Field(
+        default=(),
+        description='Weights spared besides, by name or pattern: ["stem.*", "linear1.weight"].',
+    )
     options: InstanceOf[dict[str, Any]] = Field(
         default={}, description="Further options of the class in torch.optim."
     )
 
 
-class ScheduleRecipe(_Section):
+class ScheduleRecipe(Section):
     """How the learning rate goes. It changes at every step; epochs may be fractions."""
+
+    owners: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "every": ("step",),
+        "at": ("multistep",),
+        "factor": ("step", "multistep"),
+        "final": ("cosine", "linear", "onecycle"),
+        "warmup": ("constant", "step", "multistep", "cosine", "linear"),
+        "rise": ("onecycle",),
+    }
+    needs: ClassVar[Mapping[str, str]] = {"step": "every", "multistep": "at"}
 
     name: Literal["constant", "step", "multistep", "cosine", "onecycle", "linear"] = Field(
         default="constant", description="The shape of the curve after the warm-up."
@@ -76,12 +94,14 @@ class ScheduleRecipe(_Section):
     final: NotNegative = Field(
         default=0.0, description="Of cosine, linear and onecycle: the last rate, as a share of lr."
     )
-    warmup: NotNegative = Field(default=0.0, description="Epochs of linear warm-up from 0.")
+    warmup: NotNegative = Field(
+        default=0.0, description="Epochs of linear warm-up from 0; not of onecycle."
+    )
     rise: Share = Field(default=0.3, description="Of onecycle: share of the steps that rise.")
 
 
-class AugmentRecipe(_Section):
-    """What happens to training images, on the device, each image by itself."""
+class AugmentRecipe(Section):
+    """What happens to training images, on the device, each by itself; mixing is drawn by batch."""
 
     main: ClassVar[str] = "crop"
 
@@ -95,23 +115,29 @@ class AugmentRecipe(_Section):
     cutmix: NotNegative = Field(default=0.0, description="Alpha of cutmix's beta law; 0: none.")
 
 
-class LossRecipe(_Section):
+class LossRecipe(Section):
     """What is minimised."""
+
+    owners: ClassVar[Mapping[str, tuple[str, ...]]] = {"label_smoothing": ("cross_entropy",)}
 
     name: Literal["cross_entropy", "mse", "nll"] = Field(
         default="cross_entropy",
         description="cross_entropy of logits, nll of log-probabilities, mse against one-hot.",
     )
-    label_smoothing: Share = Field(default=0.0, description="Of cross_entropy.")
+    label_smoothing: Share = Field(
+        default=0.0, description="Of cross_entropy, in training: the share spread over all classes."
+    )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """Every choice of a training run; each has a default."""
 
     data: DataRecipe = Field(default=DataRecipe(), description="What is trained on.")
-    epochs: Positive = Field(default=10, description="Passes over the training data.")
+    epochs: Positive = Field(
+        default=10, description="Passes over the training data; may be a fraction."
+    )
     steps: Count | None = Field(default=None, description="Steps in all, instead of epochs.")
-    batch_size: Count = Field(default=128, description="Images a step.")
+    batch_size: Count = Field(default=128, description="Images a step, of all processes together.")
     optimizer: OptimizerRecipe = Field(default=OptimizerRecipe(), description="The optimizer.")
     schedule: ScheduleRecipe = Field(default=ScheduleRecipe(), description="Its learning rate.")
     loss: LossRecipe = Field(default=LossRecipe(), description="What is minimised.")
@@ -121,115 +147,41 @@ class Recipe(_Section):
     ema: Share = Field(
         default=0.0, description="Decay of a moving average of the weights; 0: none."
     )
+    sync_batch_norm: bool = Field(
+        default=True, description="Batch norm over the whole batch where processes share it."
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Of the arithmetic; auto: the faster one that is safe."
     )
-    seed: Natural = Field(default=0, description="Of weights, shuffling and augmentation.")
-    evaluate_every: Count = Field(default=1, description="Epochs between two evaluations.")
+    seed: Natural = Field(
+        default=0,
+        description="Of weights (unless init has one), order, augmentation, what is held out.",
+    )
+    evaluate_every: Count = Field(
+        default=1, description="Epochs between two evaluations; the end is always evaluated."
+    )
     patience: Count | None = Field(
         default=None, description="Evaluations without a better validation loss before it stops."
     )
 
+    _fields: Any = PrivateAttr(default_factory=dict)
+    """What it was read from."""
 
-SECTIONS: dict[str, type[_Section]] = {
+    def place(self, path: str) -> Place | None:
+        """Where `train.optimizer.lr` stands, or what should hold it; None if in no file."""
+        container, place = self._fields, None
+        for key in path.split(".")[1:]:
+            if not isinstance(container, dict):
+                break
+            place = place_of(container, key)
+            container = container.get(key)
+        return place
+
+
+SECTIONS: dict[str, type[Section]] = {
     "data": DataRecipe,
     "optimizer": OptimizerRecipe,
     "schedule": ScheduleRecipe,
     "loss": LossRecipe,
     "augment": AugmentRecipe,
 }
-
-
-def parse_recipe(fields: Mapping[str, Any], parameters: Mapping[str, Any]) -> Recipe:
-    """The recipe that `train:` describes, its expressions worked out.
-
-    Raises:
-        SpecError: a field is unknown or ill-typed, or does not belong to what was chosen.
-    """
-    values = _values(fields, parameters, "train")
-    for key in values:
-        if key not in Recipe.model_fields:
-            raise unknown_key(fields, key, Recipe.model_fields, path="train")
-        if key in SECTIONS:
-            values[key] = _section(key, fields, values[key], parameters)
-    recipe = validated(Recipe, values, path="train", raw=fields)
-    if "steps" in fields and "epochs" in fields:
-        raise FieldError(
-            "stands beside epochs",
-            place=place_of(fields, "steps", of_key=True),
-            path="train.steps",
-            hint="say one of the two",
-        )
-    return recipe
-
-
-def with_settings(fields: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a recipe with others set on top: `{"optimizer.lr": 0.1, "epochs": 5}`.
-
-    Raises:
-        UsageError: a setting has no such place.
-    """
-    result = dict(fields)
-    for path, value in settings.items():
-        name, dot, field = path.partition(".")
-        if name not in Recipe.model_fields or (dot and name not in SECTIONS):
-            hint = did_you_mean(name, Recipe.model_fields)
-            raise UsageError(f"train.{path}: there is no such field; {hint}")
-        if not dot:
-            result[name] = value
-            continue
-        section = result.get(name, {})
-        if not isinstance(section, dict):
-            section = {SECTIONS[name].main: section}
-        result[name] = {**section, field: value}
-    return result
-
-
-def _section(
-    name: str, recipe: Mapping[str, Any], value: Any, parameters: Mapping[str, Any]
-) -> _Section:
-    cls, path = SECTIONS[name], f"train.{name}"
-    raw = recipe[name]
-    if not isinstance(raw, dict):
-        if value is None or isinstance(value, list | tuple):
-            raise FieldError(
-                f"must be {cls.main} or a mapping; received {shorten(value)}",
-                place=place_of(recipe, name),
-                path=path,
-            )
-        fields: Mapping[str, Any] = {cls.main: value}
-    else:
-        fields = _values(raw, parameters, path)
-    try:
-        section = validated(cls, fields, path=path, raw=raw)
-        if isinstance(section, ScheduleRecipe):
-            _check_schedule(section)
-    except FieldError as error:
-        raise error.at(place_of(recipe, name)) from None
-    return section
-
-
-def _check_schedule(schedule: ScheduleRecipe) -> None:
-    needed = {"step": "every", "multistep": "at"}.get(schedule.name)
-    if needed and not getattr(schedule, needed):
-        raise FieldError(
-            f"{schedule.name} needs {needed}",
-            path="train.schedule",
-            hint=f"write {{name: {schedule.name}, {needed}: …}}, in epochs",
-        )
-
-
-def _values(fields: Mapping[str, Any], parameters: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The fields with their expressions worked out; lists become tuples, whole numbers floats."""
-    check_brackets(fields, path)
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            values[name] = value
-            continue
-        try:
-            known = worked_out(value, parameters)
-        except ExpressionError as error:
-            raise error.at(place_of(fields, name), f"{path}.{name}") from None
-        values[name] = tuple(known) if isinstance(known, list) else known
-    return values

@@ -10,11 +10,13 @@ from cnncalc.expressions import CONSTANTS, FUNCTIONS
 from cnncalc.initialization import MAIN, Initialization
 from cnncalc.items import JOINS, RESIDUAL
 from cnncalc.layers import registry
+from cnncalc.recipe import SECTIONS, Recipe
 from cnncalc.scopes import RESERVED
 from cnncalc.spec import FLOW_NAMES, ITEM_KEYS, SUGAR, Architecture, Block
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Layer
+    from cnncalc.recipe import Section
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """Draft 7, which VS Code's YAML extension reads."""
@@ -24,6 +26,7 @@ _IDENTIFIER = {"pattern": f"^{_WORD}$"}
 _EXPRESSION = {"$ref": "#/definitions/expression"}
 _ITEM = {"$ref": "#/definitions/item"}
 _ITEMS = {"type": "array", "items": _ITEM}
+_NULL = {"type": "null"}
 _NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 
 
@@ -43,6 +46,7 @@ def json_schema() -> dict[str, Any]:
     }
     properties["init"] = _initialization(properties["init"]["description"])
     properties["parameters"] |= _parameters()
+    properties["train"] = _training(properties["train"]["description"])
     properties["variants"] |= {"additionalProperties": {"type": ["object", "null"]}}
     return {
         "$schema": DIALECT,
@@ -198,6 +202,48 @@ def _initialization(description: str) -> dict[str, Any]:
     fields = {name: with_expressions(value) for name, value in schema["properties"].items()}
     fully = {"type": "object", "properties": fields, "additionalProperties": False}
     return {"description": description, "anyOf": [fully, *fields[MAIN]["anyOf"]]}
+
+
+def _training(description: str) -> dict[str, Any]:
+    """The recipe: its fields, and sections that may be their main field alone."""
+    fields = {
+        name: with_expressions(field)
+        for name, field in Recipe.model_json_schema()["properties"].items()
+    }
+    for name, cls in SECTIONS.items():
+        shown = {"description": Recipe.model_fields[name].description}
+        fields[name] = {**shown, "anyOf": _section(cls)}
+    both = {"required": ["epochs", "steps"], "properties": {"steps": {"not": _NULL}}}
+    fully = {"type": "object", "properties": fields, "additionalProperties": False, "not": both}
+    return {"description": description, "anyOf": [fully, _NULL]}
+
+
+def _section(cls: type[Section]) -> list[dict[str, Any]]:
+    """A section's fields, each beside a choice that it belongs to; or its main field alone."""
+    fields = {
+        name: _untitled(field) if field.get("type") == "object" else with_expressions(field)
+        for name, field in cls.model_json_schema()["properties"].items()
+    }
+    main = fields[cls.main]["anyOf"]
+    fully: dict[str, Any] = {"type": "object", "properties": fields, "additionalProperties": False}
+    owned = {}
+    for field, owners in cls.owners.items():
+        chosen = {"properties": {cls.main: {"anyOf": [{"enum": [*owners]}, _EXPRESSION]}}}
+        unsaid = cls.model_fields[cls.main].default in owners
+        owned[field] = chosen if unsaid else {**chosen, "required": [cls.main]}
+    if owned:
+        fully["dependencies"] = owned
+    if cls.needs:
+        fully["allOf"] = [
+            {
+                "if": {"properties": {cls.main: {"const": choice}}, "required": [cls.main]},
+                "then": {"required": [field]},
+            }
+            for choice, field in cls.needs.items()
+        ]
+        bare = {"not": {"enum": [*cls.needs]}}
+        main = [choice if choice == _EXPRESSION else {**choice, **bare} for choice in main]
+    return [fully, *main]
 
 
 def _parameters() -> dict[str, Any]:

@@ -29,6 +29,8 @@ MAX_VALUES = 400_000
 """Most keys and values a document may hold, each alias counted with all that it stands for."""
 MAX_DIGITS = 60
 
+_NOWHERE: Mark = (-1, -1)
+"""The place of a value that was set from outside."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -76,7 +78,8 @@ def place_of(container: object, key: Any = None, *, of_key: bool = False) -> Pla
     """
     if isinstance(container, Mapping):
         key_mark, value_mark = container.marks.get(key, (container.mark, container.mark))
-        return container.source.place(key_mark if of_key else value_mark)
+        mark = key_mark if of_key else value_mark
+        return None if mark == _NOWHERE else container.source.place(mark)
     if isinstance(container, Sequence):
         inside = isinstance(key, int) and 0 <= key < len(container.marks)
         return container.source.place(container.marks[key] if inside else container.mark)
@@ -93,6 +96,23 @@ def fields_at(container: object, key: Any, main: str | None) -> dict[str, Any]:
         fields = Mapping(container.source, marks[0])
         fields.marks[main] = marks
     return fields
+
+
+def overlaid(
+    fields: abc.Mapping[str, Any], key: str, value: Any, *, inside: bool = False
+) -> dict[str, Any]:
+    """A copy with another value at `key`, one that stands nowhere in the file.
+
+    `inside`: it is the old value with a change somewhere within; its place is kept.
+    """
+    if not isinstance(fields, Mapping):
+        return {**fields, key: value}
+    copy = Mapping(fields.source, fields.mark)
+    copy.update(fields)
+    copy[key] = value
+    marks = fields.marks.get(key) if inside else None
+    copy.marks = {**fields.marks, key: marks or (_NOWHERE, _NOWHERE)}
+    return copy
 
 
 def read(path: str) -> Source:

@@ -232,14 +232,11 @@ class Architecture(BaseModel):
         """How the network is trained, with fields set on top: `{"optimizer.lr": 0.1}`.
 
         Raises:
-            UsageError: a setting has no such place.
             SpecError: a field is wrong.
         """
-        from cnncalc.recipe import parse_recipe, with_settings
+        from cnncalc.recipe_reading import parse_recipe, with_settings
 
-        fields = self.train or {}
-        if settings:
-            fields = with_settings(fields, settings)
+        fields = with_settings(self.train or {}, settings or {})
         return parse_recipe(fields, self.parameter_values())
 
     def _block(self, name: str) -> Block:

@@ -132,10 +132,12 @@ def _list_of(schema: Mapping[str, Any], before: str, definitions: Mapping[str, A
 
 def _bounds(schema: Mapping[str, Any]) -> str:
     low = schema.get("minimum")
-    above = schema.get("exclusiveMinimum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     high = schema.get("maximum")
     if low is not None and high is not None:
         return f" from {low} to {high}"
+    if low is not None and below is not None:
+        return f" from {low} to below {below}"
     if low is not None:
         return f" of at least {low}"
     return f" above {above}" if above is not None else ""
@@ -160,7 +162,7 @@ def _translated(
         return FieldError(first["msg"], place=place_of(raw, None), path=path)
     whole = model.model_json_schema()
     wanted = expected(whole["properties"][name], whole.get("$defs"))
-    if first["type"] == "missing":
+    if first["type"] == "missing" and len(first["loc"]) == 1:
         return FieldError(
             f"needs {name}: {wanted}",
             place=place_of(raw, None),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncalc.layers import FAMILIES, registry
+from cnncalc.recipe import SECTIONS, Recipe, Section
 from cnncalc.validation import expected
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +99,41 @@ def _field(name: str, main: str | None, field: dict[str, Any], schema: dict[str,
     return f"{shown} = {written}: {takes}"
 
 
+def recipe_page() -> str:
+    """Every field of `train:`, and its default."""
+    lines = [
+        "# Recipes",
+        "",
+        "Written by `docs/generate.py` from the fields of `train:`; what a run does with them",
+        "stands in [training.md](training.md). A section may be its field in **bold** alone:",
+        "`optimizer: adamw` is `optimizer: {name: adamw}`. Any value may be an expression. On the",
+        "command line a field is `--set train.optimizer.lr=0.1`, a section",
+        "`--set train.schedule=cosine`; some have an option of their own.",
+        "",
+        *_recipe_table(Recipe, None),
+    ]
+    for name, cls in SECTIONS.items():
+        purpose = inspect.getdoc(cls) or ""
+        lines += ["", f"## {name}", "", purpose, "", *_recipe_table(cls, cls.main)]
+        rules = [f"`{choice}` needs `{field}`." for choice, field in cls.needs.items()]
+        lines += ["", " ".join(rules)] if rules else []
+    return "\n".join(lines) + "\n"
+
+
+def _recipe_table(cls: type[Section], main: str | None) -> list[str]:
+    schema = cls.model_json_schema()
+    rows = ["| field | takes | default | what it is |", "|---|---|---|---|"]
+    for name, field in _properties(schema).items():
+        if cls is Recipe and name in SECTIONS:
+            continue
+        shown = f"**`{name}`**" if name == main else f"`{name}`"
+        default = field.get("default")
+        written = default if isinstance(default, str) else json.dumps(default)
+        purpose = cls.model_fields[name].description
+        rows.append(f"| {shown} | {expected(field)} | {written} | {purpose} |")
+    return rows
+
+
 def cli_page() -> str:
     """The help of every command, 80 columns wide."""
     import typer.testing
@@ -119,7 +155,12 @@ def cli_page() -> str:
 def pages() -> dict[str, str]:
     """Each page that this writes, as it ought to be."""
     made = {name: with_outputs((ROOT / name).read_text(encoding="utf-8")) for name in WITH_COMMANDS}
-    return {**made, "docs/layers.md": layers_page(), "docs/cli.md": cli_page()}
+    written = {
+        "docs/layers.md": layers_page(),
+        "docs/recipes.md": recipe_page(),
+        "docs/cli.md": cli_page(),
+    }
+    return made | written
 
 
 if __name__ == "__main__":

@@ -46,6 +46,10 @@ def test_layers_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "layers.md").read_text(encoding="utf-8") == generate.layers_page()
 
 
+def test_recipe_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8") == generate.recipe_page()
+
+
 def test_cli_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == generate.cli_page()
 

@@ -153,6 +153,20 @@ def test_a_variant_is_its_parameters() -> None:
     assert bundled("resnet18").layers == bundled("resnet", unit="basic", depths=[2, 2, 2, 2]).layers
 
 
+def test_resnet_18_for_cifar_is_resnet_18_behind_its_stem() -> None:
+    """Fed 128×128, the one for ImageNet has 64 maps of 32×32 behind its stem, as the other has."""
+    theirs = cnncalc.analyze(
+        cnncalc.load("resnet18", input=[3, 128, 128], parameters={"classes": 10})
+    )
+    fields = ("output_shape", "parameters", "buffers", "multiply_adds", "flops")
+    ours, rest = (
+        [tuple(getattr(layer, field) for field in fields) for layer in summary.layers]
+        for summary in (bundled("resnet18_cifar"), theirs)
+    )
+
+    assert ours[3:] == rest[4:]
+
+
 def test_freezing_moves_parameters_and_loses_none() -> None:
     def lenet(**option: Any) -> Summary:
         return summarize(

@@ -31,8 +31,9 @@ SECONDS = 3.0
 
 
 class Case(NamedTuple):
-    """A broken spec, the options it is read with and the message that it must give."""
+    """A broken spec, how it is read and the message that it must give."""
 
+    command: str
     title: str
     arguments: list[str]
     spec: str
@@ -54,7 +55,8 @@ def cases(file: Path) -> Iterator[Case]:
         if rest.startswith("$ "):
             arguments, _, rest = rest[2:].partition("\n")
         spec, _, message = rest.partition("\n=> ")
-        yield Case(title, shlex.split(arguments), f"{spec}\n", message.rstrip("\n"))
+        command = "train" if file.stem == "train" else "summarize"
+        yield Case(command, title, shlex.split(arguments), f"{spec}\n", message.rstrip("\n"))
 
 
 CASES = [
@@ -68,21 +70,26 @@ CASES = [
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Runner:
-    """Runs `cnncalc summarize …` in a folder that holds the spec, within a time."""
+    """Runs `cnncalc summarize …`, or another, in a folder that holds the spec, within a time."""
 
-    def summarize(spec: str | bytes | None, *arguments: str, name: str = "spec.yaml") -> Outcome:
+    def invoke(
+        spec: str | bytes | None,
+        *arguments: str,
+        name: str = "spec.yaml",
+        command: str = "summarize",
+    ) -> Outcome:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("signal.signal", lambda *_: None)
         if spec is not None:
             Path(name).write_bytes(spec if isinstance(spec, bytes) else spec.encode())
-        monkeypatch.setattr("sys.argv", ["cnncalc", "summarize", name, *arguments])
+        monkeypatch.setattr("sys.argv", ["cnncalc", command, name, *arguments])
         begin = time.process_time()
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert time.process_time() - begin < SECONDS
         return Outcome(ended.value.code, *capsys.readouterr())
 
-    return summarize
+    return invoke
 
 
 def split(err: str) -> tuple[str, str, list[str]]:
@@ -99,7 +106,9 @@ def test_there_are_many_cases() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_broken_spec(case: Case, run: Runner) -> None:
-    status, out, err = run(case.spec, *case.arguments)
+    if case.command == "train":
+        _load_torch()
+    status, out, err = run(case.spec, *case.arguments, command=case.command)
     assert (status, out) == (2, "")
     table, message, excerpt = split(err)
     placed = re.match(r"\d+:\d+: ", case.message)
@@ -107,6 +116,12 @@ def test_broken_spec(case: Case, run: Runner) -> None:
     if placed:
         check_excerpt(case, excerpt)
     assert not table or "─" in table
+
+
+def _load_torch() -> None:
+    """So that it is no part of a message's time."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.optim.SGD([torch.zeros(1)])
 
 
 def check_excerpt(case: Case, excerpt: list[str]) -> None:

@@ -20,6 +20,7 @@ import cnncalc
 from cnncalc import bundled
 from cnncalc.errors import CnncalcError, OutputError
 from cnncalc.layers import registry
+from cnncalc.recipe import SECTIONS, Recipe
 from cnncalc.render import FORMATS, render
 from cnncalc.source import Source, parse
 
@@ -258,6 +259,44 @@ def test_random_settings(text: str, value: Any, name: str) -> None:
     check(lambda: cnncalc.analyze(cnncalc.load(name, parameters={"classes": value, text: value})))
     check(lambda: cnncalc.analyze(cnncalc.load(name, parameters={"classes": value})))
     check(lambda: cnncalc.analyze(cnncalc.load(name), dtype=text))
+
+
+RECIPE_VALUES = choice(
+    st.one_of(
+        st.sampled_from([0, 1, 0.5, 3, True, None, "sgd", "step", "cosine", "mse", "=n", "=n/2"]),
+        st.lists(st.sampled_from([0.5, 2, "=n"]), max_size=3),
+    ),
+    VALUES,
+)
+FIELDS = {
+    name: st.one_of(
+        RECIPE_VALUES,
+        st.dictionaries(st.sampled_from([*cls.model_fields]), RECIPE_VALUES, max_size=3),
+    )
+    for name, cls in SECTIONS.items()
+}
+RECIPES = st.fixed_dictionaries(
+    {}, optional={name: FIELDS.get(name, RECIPE_VALUES) for name in Recipe.model_fields}
+)
+PATHS = st.sampled_from(
+    [*Recipe.model_fields, *(f"{s}.{f}" for s, cls in SECTIONS.items() for f in cls.model_fields)]
+)
+
+
+@FIXTURES
+@given(
+    choice(RECIPES, VALUES),
+    st.dictionaries(st.one_of(PATHS, st.text(max_size=9)), RECIPE_VALUES, max_size=2),
+)
+def test_random_recipes(recipe: Any, on_top: dict[str, Any]) -> None:
+    spec = {"input": [4], "layers": ["relu"], "parameters": {"n": 2}, "train": recipe}
+
+    def table() -> cnncalc.Summary:
+        network = cnncalc.load(spec)
+        assert network.recipe(on_top).batch_size > 0
+        return cnncalc.analyze(network)
+
+    check(table)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "/a\0b", "x" * 5_000, f"/{'x' * 5_000}", "\ud800", ""])

@@ -336,8 +336,8 @@ def copies(run: Path, *names: str) -> Path:
     """Copies of a run beside it, each begun a minute after the one before."""
     for number, name in enumerate(names, 1):
         shutil.copytree(run, run.with_name(name))
-        begun = (run / "run.json").stat().st_mtime + 60 * number
-        os.utime(run.with_name(name) / "run.json", (begun, begun))
+        begun = (run / "environment.json").stat().st_mtime + 60 * number
+        os.utime(run.with_name(name) / "environment.json", (begun, begun))
     return run.parent
 
 

@@ -15,6 +15,7 @@ from support import cnncalc_output, network
 
 import cnncalc
 from cnncalc.errors import FieldError, ShapeError
+from cnncalc.recipe import SECTIONS, Recipe
 from cnncalc.source import parse, read
 
 if TYPE_CHECKING:
@@ -127,6 +128,47 @@ REJECTED_FILES: dict[str, Any] = {
     "training as a list": network(IMAGE, "relu", train=["fast"]),
 }
 
+RECIPES: dict[str, Any] = {
+    "nothing": None,
+    "no fields": {},
+    "words for sections": {"data": "mnist", "optimizer": "adamw", "schedule": "cosine"},
+    "a number for a section": {"augment": 4},
+    "fields": {"epochs": 2.5, "batch_size": 64, "clip": None, "precision": "bfloat16"},
+    "steps": {"steps": 100},
+    "no steps": {"epochs": 3, "steps": None},
+    "lists": {"schedule": {"name": "multistep", "at": [10, 14.5]}},
+    "pairs": {"optimizer": {"name": "adam", "betas": [0.9, 0.99], "no_decay": ["stem.*"]}},
+    "options": {"optimizer": {"name": "adam", "options": {"amsgrad": True, "eps": "=1/1000"}}},
+    "expressions": {"epochs": "=n", "augment": "=n", "schedule": {"name": "step", "every": "=n/2"}},
+    "an expression for a choice": {"schedule": {"name": "='step'", "every": 5}},
+    "a warm-up of no schedule": {"schedule": {"warmup": 5}},
+    "smoothing of the usual loss": {"loss": {"label_smoothing": 0.1}},
+}
+BROKEN_RECIPES: dict[str, Any] = {
+    "text": "fast",
+    "an unknown field": {"epoch": 3},
+    "a field of a section": {"momentum": 0.9},
+    "an unknown field of a section": {"optimizer": {"momntum": 0.9}},
+    "no epochs": {"epochs": 0},
+    "epochs as text": {"epochs": "3"},
+    "half a step": {"steps": 2.5},
+    "steps beside epochs": {"epochs": 3, "steps": 100},
+    "an unknown schedule": {"schedule": "cosin"},
+    "a bare schedule that needs a field": {"schedule": "step"},
+    "a schedule that needs a field": {"schedule": {"name": "multistep", "factor": 0.5}},
+    "a field of another schedule": {"schedule": {"name": "cosine", "every": 5}},
+    "a field of no schedule": {"schedule": {"final": 0.1}},
+    "a warm-up before a rise": {"schedule": {"name": "onecycle", "warmup": 1}},
+    "smoothing of another loss": {"loss": {"name": "mse", "label_smoothing": 0.1}},
+    "a share of 1": {"data": {"validation": 1}},
+    "one of two": {"optimizer": {"name": "adam", "betas": [0.9]}},
+    "no section": {"data": None},
+    "a list for a section": {"augment": ["flip"]},
+    "true for pixels": {"augment": True},
+    "options as a list": {"optimizer": {"name": "adam", "options": ["amsgrad"]}},
+    "an expression for options": {"optimizer": {"name": "adam", "options": "=n"}},
+}
+
 
 def errors(spec: Any) -> list[str]:
     return [error.message for error in VALIDATOR.iter_errors(spec)]
@@ -184,6 +226,32 @@ def test_items_of_every_form_are_accepted(what: str) -> None:
 )
 def test_initializations_of_every_form_are_accepted(init: Any) -> None:
     assert errors(network(IMAGE, "relu", init=init)) == []
+
+
+@pytest.mark.parametrize("what", RECIPES)
+def test_recipes_of_every_form_are_accepted(what: str) -> None:
+    spec = network(IMAGE, "relu", train=RECIPES[what], parameters={"n": 4})
+    assert errors(spec) == []
+    assert cnncalc.load(spec).recipe().batch_size in (64, 128)
+
+
+@pytest.mark.parametrize("what", BROKEN_RECIPES)
+def test_broken_recipes_are_rejected_by_schema_and_by_cnncalc(what: str) -> None:
+    spec = network(IMAGE, "relu", train=BROKEN_RECIPES[what], parameters={"n": 4})
+    assert errors(spec)
+    with pytest.raises(cnncalc.SpecError):
+        cnncalc.load(spec).recipe()
+
+
+def test_every_field_of_a_recipe_is_described() -> None:
+    recipe = SCHEMA["properties"]["train"]["anyOf"][0]["properties"]
+    assert recipe.keys() == Recipe.model_fields.keys()
+    for name, cls in SECTIONS.items():
+        assert recipe[name]["anyOf"][0]["properties"].keys() == cls.model_fields.keys()
+        for field, shown in recipe[name]["anyOf"][0]["properties"].items():
+            assert shown["description"] == cls.model_fields[field].description
+            assert "default" in shown
+    assert all(field["description"] for field in recipe.values())
 
 
 @pytest.mark.parametrize("what", REJECTED_ITEMS)

@@ -18,6 +18,8 @@ import cnncalc
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -40,8 +42,17 @@ class Counterpart(NamedTuple):
         return cnncalc.build(cnncalc.load(self.spec, parameters=dict(self.parameters)))
 
     def torchvisions(self) -> Any:
+        if self.theirs == "resnet18_cifar":
+            return _for_cifar(torchvision.models.resnet18(num_classes=10))
         options = {"aux_logits": False, "init_weights": True} if self.theirs == "googlenet" else {}
         return getattr(torchvision.models, self.theirs)(**options)
+
+
+def _for_cifar(model: Any) -> Any:
+    """torchvision's ResNet as it is commonly changed for images of 32×32."""
+    model.conv1 = torch.nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+    model.maxpool = torch.nn.Identity()
+    return model
 
 
 VGGS = {
@@ -56,6 +67,7 @@ COUNTERPARTS = {
     "alexnet": ALEXNET,
     "googlenet": Counterpart("googlenet", SPECS / "googlenet_torchvision.yaml"),
 }
+COUNTERPARTS["resnet18_cifar"] = Counterpart("resnet18_cifar", "resnet18_cifar", side=32)
 for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
     COUNTERPARTS[name] = Counterpart(name, name)
 for name, convs in VGGS.items():
@@ -114,6 +126,16 @@ def test_the_same_output(name: str) -> None:
     scale = float(expected.abs().max())
     assert float((expected[0] - expected[1]).abs().max()) > 0.01 * scale, "the image hardly matters"
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_the_multiply_adds_of_the_network_for_cifar() -> None:
+    with torch.device("meta"):
+        theirs, image = COUNTERPARTS["resnet18_cifar"].torchvisions(), torch.empty(1, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter:
+        theirs(image)
+    totals = cnncalc.analyze("resnet18_cifar").totals
+    assert totals.parameters == sum(p.numel() for p in theirs.parameters()) == 11_173_962
+    assert totals.multiply_adds == counter.get_total_flops() // 2
 
 
 def test_weights_are_matched_by_their_names_in_the_table() -> None:

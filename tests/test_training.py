@@ -149,46 +149,57 @@ def test_resuming_changes_nothing(
     assert (tmp_path / "cut" / "metrics.csv").read_text().startswith(rows)
 
 
+KILLED = """
+import os, random, shutil, signal, sys, time
+import sklearn.datasets, torch
+from cnncalc.training import api, loop
+
+torch.set_num_threads(1)
+loop.SAVE_SECONDS, loop.LOOK_EVERY = 0.02, 1
+folder, network, settings = sys.argv[1], eval(sys.argv[2]), eval(sys.argv[3])
+
+
+def go_on(folder):
+    try:
+        return api.resume(folder)
+    except Exception as error:
+        if "there is no checkpoint" not in str(error) and "is no folder of a run" not in str(error):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        return api.train(network, output=folder, settings=settings, device="cpu")
+
+
+def in_a_child(folder, moment=None):
+    child = os.fork()  # of a process that has imported PyTorch: starting anew takes seconds
+    if not child:
+        os._exit(0 if go_on(folder).finished else 9)
+    if moment is not None:
+        time.sleep(moment)
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+began = time.monotonic()
+assert in_a_child(folder + "/whole") == 0
+whole = time.monotonic() - began
+moments = random.Random(0)
+ends = [in_a_child(folder + "/killed", moments.uniform(0, whole / 16)) for _ in range(20)]
+assert in_a_child(folder + "/killed") == 0
+print(ends.count(-signal.SIGKILL))
+"""
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9, 20 times: the weights are those of a run that was left alone."""
-    settings = {**RICH, "epochs": 40}
-    train(tmp_path / "whole", settings)
-    script = f"""
-import sys, torch
-torch.set_num_threads(1)
-from cnncalc.training import api, loop
-loop.SAVE_SECONDS, loop.LOOK_EVERY = 0.02, 1
-folder, first = sys.argv[1], sys.argv[2] == "first"
-try:
-    run = api.resume(folder)
-except Exception as error:
-    if "there is no checkpoint" not in str(error) and "is no folder of a run" not in str(error):
-        raise
-    import shutil
-    shutil.rmtree(folder, ignore_errors=True)
-    run = api.train({NET!r}, output=folder, settings={settings!r}, device="cpu")
-sys.exit(0 if run.finished else 9)
-"""
-    folder = tmp_path / "killed"
-    kills = 0
-    while True:
-        command = [sys.executable, "-c", script, str(folder), "go"]
-        with (tmp_path / "errors.txt").open("w") as errors:
-            process = subprocess.Popen(command, stderr=errors)
-            try:
-                moment = 3.0 + 0.05 * (kills * 7 % 11) if kills < 20 else None
-                process.wait(timeout=moment)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                kills += 1
-                continue
-        assert process.returncode == 0, (tmp_path / "errors.txt").read_text()
-        break
-    assert kills >= 3
-    assert_equal_weights(tmp_path / "whole", folder)
-    assert without_times(tmp_path / "whole") == without_times(folder)
+    settings = {**RICH, "epochs": 8}
+    command = [sys.executable, "-c", KILLED, str(tmp_path), repr(NET), repr(settings)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == 20
+    assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "killed")
 
 
 def test_a_damaged_checkpoint_is_recognised(tmp_path: Path) -> None:

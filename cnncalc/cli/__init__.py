@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,8 @@ from cnncalc.cli.schema import schema
 from cnncalc.cli.summarize import summarize
 from cnncalc.cli.train import train
 from cnncalc.cli.verify import verify
-from cnncalc.errors import CnncalcError
+from cnncalc.errors import CnncalcError, LostError
+from cnncalc.training.processes import says
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -76,8 +78,13 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
-        if sys.stderr is not None:
-            sys.stderr.write(f"{error}\n")
+        if sys.stderr is not None and says(error):
+            sys.stderr.write(
+                f"process {error.process}: {error}\n" if error.process else f"{error}\n"
+            )
+            sys.stderr.flush()
+        if isinstance(error, LostError):
+            os._exit(error.exit_status)  # to be torn down, it would wait for the others
         sys.exit(error.exit_status)
     finally:
         gc.enable()

@@ -29,12 +29,32 @@ def describe(plan: Plan) -> str:
         f" {totals.multiply_adds:,} multiply-adds an image",
         "data": f"{data.name}: {counts}; {len(data.classes)} classes",
         "steps": f"{plan.steps:,} of {recipe.batch_size} images, {plan.steps_per_epoch:,} an epoch",
+        **_shared(plan),
         "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
         "device": f"{setting.device}, {precision}{layout}",
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
         f" {totals.activation_bytes * recipe.batch_size:,} of activations",
     }
+    if data.skipped:
+        lines["skipped"] = f"{len(data.skipped):,} corrupt images: {_some(data.skipped)}"
+    if plan.start is not None:
+        anew = f"; anew: {_some(plan.start.anew)}" if plan.start.anew else ""
+        lines["weights"] = f"{len(plan.start.tensors):,} tensors of {plan.start.source}{anew}"
     return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _shared(plan: Plan) -> dict[str, str]:
+    """What each process has to do, where there are several."""
+    if plan.processes == 1:
+        return {}
+    least, rest = divmod(plan.recipe.batch_size, plan.processes)
+    each = f"{least} or {least + 1}" if rest else f"{least}"
+    backend = "nccl" if plan.setting.device.type == "cuda" else "gloo"
+    return {"processes": f"{plan.processes} ({backend}), each with {each} images of a step"}
 
 
 def watcher(*, quiet: bool) -> Any:
@@ -54,6 +74,9 @@ class Quiet:
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
 
     def epoch(self, row: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None:
+        """Told when the run is over, however it ended."""
 
     def say(self, text: str) -> None:
         if sys.stderr is not None:
@@ -118,6 +141,10 @@ class Bar(Lines):
         self.seen = now
         self.bar.update(self.task, completed=step, loss=loss, accuracy=accuracy, speed=speed)
         if self.bar.finished:
+            self.bar.stop()
+
+    def close(self) -> None:
+        if self.bar is not None:
             self.bar.stop()
 
     def say(self, text: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cnncalc.cli.options import Input, Settings, Variant, complete_spec, load_spec, parse_settings
+from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import write
 from cnncalc.errors import UsageError
+from cnncalc.training.processes import is_first
 
 
 def _field(name: str, metavar: str, help_text: str) -> Any:
@@ -58,11 +60,27 @@ def train(
     resume: Annotated[
         Path | None, _field("resume", "RUN", "Go on with this run; no SPEC is needed.")
     ] = None,
+    init: Annotated[
+        Path | None,
+        _field("init", "CHECKPOINT", "Begin with the weights of a run or of a .pt file."),
+    ] = None,
+    init_partial: Annotated[
+        bool, typer.Option("--init-partial", help="Start anew what --init does not fit.")
+    ] = False,
     rewrite: Annotated[
-        bool, typer.Option("--rewrite/--no-rewrite", help="Max pools before their activations.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--rewrite/--no-rewrite", help="Max pools before their activations; done if not given."
+        ),
+    ] = None,
     compiled: Annotated[
-        bool, typer.Option("--compile/--no-compile", help="Run under torch.compile.")
+        bool | None, typer.Option("--compile/--no-compile", help="Run under torch.compile.")
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits each time, on CUDA too.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's events into the folder.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     dry_run: Annotated[
@@ -70,11 +88,19 @@ def train(
     ] = False,
     input_shape: Input = None,
     variant: Variant = None,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter of the network, or a field of the recipe: train.clip=1.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network as its train: section says.
 
-    Writes a folder with metrics and checkpoints. Ctrl-C saves; --resume goes on.
+    Writes a folder with metrics and checkpoints. Ctrl-C saves; --resume goes on with the run,
+    --init begins a new one with the weights of another.
 
     \b
     Examples:
@@ -98,29 +124,65 @@ def train(
     }
     recipe_settings, others = parse_settings(settings)
     recipe_settings |= {name: value for name, value in chosen.items() if value is not None}
+    gc.enable()  # unlike a table, a run lasts
     progress = watcher(quiet=quiet)
-    if resume is not None:
-        if spec is not None or others or variant or input_shape or output:
-            raise UsageError("--resume goes on with a run as it was: give no SPEC beside it")
-        run = api.resume(resume, device=device, settings=recipe_settings, progress=progress)
-    elif spec is None:
-        raise UsageError("give a SPEC to train, or --resume RUN")
-    else:
-        network = load_spec(spec, variant, others, input_shape)
-        where: dict[str, Any] = {
-            "device": device or "auto",
-            "rewrite": rewrite,
-            "compiled": compiled,
-        }
-        if dry_run:
-            plan = api.plan_run(network, network.recipe(recipe_settings), **where)
-            write(describe(plan))
-            return
-        run = api.train(
-            network, output=output, settings=recipe_settings, progress=progress, **where
-        )
+    try:
+        if resume is not None:
+            of_a_new_run = {
+                "SPEC": spec,
+                "--set of a parameter": others,
+                "--variant": variant,
+                "--input": input_shape,
+                "--output": output,
+                "--init": init,
+                "--init-partial": init_partial or None,
+                "--rewrite": rewrite,
+                "--compile": compiled,
+                "--dry-run": dry_run or None,
+            }
+            given = [name for name, value in of_a_new_run.items() if value not in (None, [])]
+            if given:
+                raise UsageError(
+                    f"--resume goes on with a run as it was: {given[0]} cannot stand beside it"
+                )
+            run = api.resume(
+                resume,
+                device=device,
+                settings=recipe_settings,
+                deterministic=deterministic or None,
+                tensorboard=tensorboard or None,
+                progress=progress,
+            )
+        elif spec is None:
+            raise UsageError("give a SPEC to train, or --resume RUN")
+        else:
+            network = load_spec(spec, variant, others, input_shape)
+            where: dict[str, Any] = {
+                "device": device or "auto",
+                "rewrite": rewrite is not False,
+                "compiled": compiled or False,
+                "init": init,
+                "init_partial": init_partial,
+            }
+            if dry_run:
+                plan = api.plan_run(network, network.recipe(recipe_settings), **where)
+                if is_first():
+                    write(describe(plan))
+                return
+            run = api.train(
+                network,
+                output=output,
+                settings=recipe_settings,
+                deterministic=deterministic,
+                tensorboard=tensorboard,
+                progress=progress,
+                **where,
+            )
+    finally:
+        progress.close()
     if not run.finished:
-        sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
+        if is_first():
+            sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
         raise typer.Exit(128 + run.signal)
-    if not quiet:
+    if not quiet and is_first():
         write(f"{run.folder}\n")

@@ -66,7 +66,7 @@ def load_weights(
     missing = tuple(name for name in own if name not in matched)
     unexpected = tuple(name for name in state_dict if name not in taken)
     if strict and (missing or unexpected):
-        left = _left_over(missing, unexpected, own, state_dict)
+        left = left_over(missing, unexpected, own, state_dict)
         raise UsageError(f"{left}; strict=False leaves them")
     with torch.no_grad():
         for name, theirs in matched.items():
@@ -82,15 +82,20 @@ def load_checkpoint(model: nn.Module, file: str | os.PathLike[str]) -> None:
     Raises:
         UsageError: it cannot be read, is no such file, or its tensors do not fit the model.
     """
-    state = _read_state(file)
+    state = read_state(file)
     own = model.state_dict()
     loaded = load_weights(model, state, strict=False)
     if loaded.missing or loaded.unexpected:
-        left = _left_over(loaded.missing, loaded.unexpected, own, state)
+        left = left_over(loaded.missing, loaded.unexpected, own, state)
         raise UsageError(f"{os.fspath(file)}: {left}")
 
 
-def _read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
+def read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The state dict in a file, or under `model` or `state_dict` of it; it can run nothing.
+
+    Raises:
+        UsageError: it cannot be read, or holds none.
+    """
     name = os.fspath(file)
     try:
         data = torch.load(file, map_location="cpu", weights_only=True)
@@ -137,12 +142,13 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _left_over(
+def left_over(
     missing: tuple[str, ...],
     unexpected: tuple[str, ...],
     own: Mapping[str, Tensor],
     theirs: Mapping[str, Tensor],
 ) -> str:
+    """Names tensors of either side that have no counterpart, with their shapes."""
     parts = []
     for side, names, tensors in (("model", missing, own), ("state dict", unexpected, theirs)):
         if names:

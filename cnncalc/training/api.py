@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,23 @@ from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
+from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
+from cnncalc.training.determinism import own_state
 from cnncalc.training.folder import RunFolder
-from cnncalc.training.interruption import Interruption
+from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
-from cnncalc.training.loop import Evaluated, Loop, Progress
+from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
+from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
+from cnncalc.training.normalization import shared_statistics
+from cnncalc.training.processes import here, in_turn, jointly
+from cnncalc.training.restarting import begin
+from cnncalc.training.resuming import read_run
 from cnncalc.training.setting import Setting, choose_setting
+from cnncalc.training.summary import summary_of
+from cnncalc.training.tensorboard import board, check_tensorboard
+from cnncalc.training.warm_start import WarmStart, warm_start
 
 if TYPE_CHECKING:
     import os
@@ -69,6 +80,8 @@ class Plan:
     setting: Setting
     data: DataSet
     rewrite: bool
+    start: WarmStart | None = None
+    processes: int = 1
 
     @property
     def totals(self) -> Totals:
@@ -87,6 +100,7 @@ class Plan:
         return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
 
 
+@in_turn
 def plan_run(
     network: Architecture,
     recipe: Recipe,
@@ -95,13 +109,17 @@ def plan_run(
     device: str = "auto",
     rewrite: bool = True,
     compiled: bool = False,
+    init: str | os.PathLike[str] | None = None,
+    init_partial: bool = False,
 ) -> Plan:
-    """Chooses and checks everything; reads the data.
+    """Chooses and checks everything; reads the data, and the weights to begin with.
 
     Raises:
         SpecError: the spec is wrong, or its output is no vector of scores.
-        UsageError: network, data and device do not go together.
+        UsageError: network, data, weights and device do not go together.
     """
+    if init_partial and init is None:
+        raise UsageError("--init-partial belongs to --init")
     graph = build_graph(network)
     output = graph.shape_of(graph.output)
     if len(output) != 1:
@@ -109,7 +127,8 @@ def plan_run(
             f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
             " end it with flatten and linear"
         )
-    setting = choose_setting(recipe, device, graph.input_shape, compiled=compiled)
+    check_recipe(recipe, graph)
+    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
     chosen = recipe.data
     options: dict[str, Any] = {
         "input_shape": graph.input_shape,
@@ -122,9 +141,12 @@ def plan_run(
         found = from_python(data, **options)
     else:
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
-    return Plan(network, graph, recipe, setting, found, rewrite)
+    check_data(recipe, found)
+    start = None if init is None else warm_start(init, graph, partial=init_partial)
+    return Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
 
 
+@jointly
 def train(
     network: Architecture | str | os.PathLike[str] | Mapping[str, Any],
     *,
@@ -132,6 +154,11 @@ def train(
     device: str = "auto",
     output: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    init: str | os.PathLike[str] | None = None,
+    init_partial: bool = False,
+    deterministic: bool = False,
+    tensorboard: bool = False,
     progress: Progress | None = None,
     rewrite: bool = True,
     compiled: bool = False,
@@ -139,67 +166,127 @@ def train(
     """Trains a network as its `train:` section says, with `settings` such as {"epochs": 5} on top.
 
     `data`: tensors or a Dataset instead of what the recipe names. The run's folder is `output`, or
-    runs/<name>-<time>.
+    runs/<name>-<time>. `callback` is called with each row of the metrics, a dict of numbers, once
+    it is saved; False from it ends the run there, and what it raises comes out here.
+
+    `init`: a run or a file whose weights to begin with; `init_partial`: what does not fit starts
+    anew. `deterministic`: only algorithms that give the same bits each time. `tensorboard`: writes
+    events into the run's folder. `progress` is the command line's.
 
     Raises:
         SpecError: the spec is wrong.
-        UsageError: network, data and device do not go together, or a run is in `output` already.
-        TrainingError: the loss is not finite.
+        UsageError: network, data, weights and device do not go together, or a run is in `output`.
+        TrainingError: the loss is not finite, or memory ran out.
         OutputError: the disk is full, or the folder cannot be written.
     """
     if not isinstance(network, Architecture):
         network = load(network)
     recipe = network.recipe(settings)
-    plan = plan_run(network, recipe, data=data, device=device, rewrite=rewrite, compiled=compiled)
-    folder = RunFolder.new(plan.graph.name, None if output is None else Path(output))
-    folder.describe(
-        {
+    if tensorboard:
+        check_tensorboard()
+    with own_state(deterministic=deterministic):
+        plan = plan_run(
+            network,
+            recipe,
+            data=data,
+            device=device,
+            rewrite=rewrite,
+            compiled=compiled,
+            init=init,
+            init_partial=init_partial,
+        )
+        description = {
             "network": network.portable(),
             "settings": dict(settings or {}),
             "device": device,
             "rewrite": rewrite,
             "compiled": compiled,
+            "deterministic": deterministic,
+            "tensorboard": tensorboard,
             "recipe": recipe.model_dump(mode="json"),
-            "data": {key: getattr(plan.data, key) for key in ("name", "classes", "mean", "std")},
-        },
-        str(plan.setting.device),
-    )
-    return carry_out(plan, folder, progress or Silent())
+            "data": described(plan.data),
+            "init": plan.start and {"from": plan.start.source, "anew": plan.start.anew},
+        }
+        begun = begin(plan.graph.name, output, description, str(plan.setting.device))
+        return carry_out(
+            plan,
+            begun.folder,
+            progress or Silent(),
+            begun.state,
+            begun.problems,
+            callback=callback,
+            tensorboard=tensorboard,
+        )
 
 
+def described(data: DataSet) -> dict[str, Any]:
+    """What run.json says of the data."""
+    known = {key: getattr(data, key) for key in ("name", "classes", "mean", "std")}
+    return known | {"samples": len(data.train.labels)}
+
+
+@jointly
 def resume(
     run: str | os.PathLike[str],
     *,
     data: Any = None,
     device: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    deterministic: bool | None = None,
+    tensorboard: bool | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Goes on with a run from its last checkpoint, as if it had never stopped.
 
+    What is not given is as the run began; `settings` may change what `resuming.CHANGEABLE` names.
+
     Raises:
-        UsageError: there is no run, or no checkpoint that is whole.
+        UsageError: there is no run, no checkpoint that is whole, or a setting is fixed for a run.
+        TrainingError, OutputError: as `train`.
     """
-    folder = RunFolder(Path(run))
-    known = folder.read_json("run.json")
-    network = load(**known["network"])
-    recipe = network.recipe({**known["settings"], **(settings or {})})
-    chosen = "data.name" in (settings or {})
-    if data is None and not chosen and known["data"]["name"] != recipe.data.name:
-        raise UsageError(
-            f"{folder.path} was trained on data of Python's, {known['data']['name']}: give it again"
+    known = read_run(RunFolder(Path(run)))
+    folder, network = known.folder, known.network
+    merged = here().from_first(lambda: known.changed(settings or {}))
+    if data is None and known.has_own_data and "data.name" not in (settings or {}):
+        name = known.description["data"]["name"]
+        raise UsageError(f"{folder.path} was trained on data of Python's, {name}: give it again")
+    chosen = {
+        "device": known.option("device", device),
+        "deterministic": bool(known.option("deterministic", deterministic)),
+        "tensorboard": bool(known.option("tensorboard", tensorboard)),
+    }
+    if chosen["tensorboard"]:
+        check_tensorboard()
+    state, problems = here().from_first(lambda: read_last(folder.checkpoints))
+    with own_state(deterministic=chosen["deterministic"]):
+        recipe = network.recipe(merged)
+        plan = plan_run(
+            network,
+            recipe,
+            data=data,
+            device=chosen["device"],
+            rewrite=known.option("rewrite"),
+            compiled=known.option("compiled"),
         )
-    state, problems = read_last(folder.checkpoints)
-    plan = plan_run(
-        network,
-        recipe,
-        data=data,
-        device=device or known["device"],
-        rewrite=known["rewrite"],
-        compiled=known["compiled"],
-    )
-    folder.keep_until(state["step"])
-    return carry_out(plan, folder, progress or Silent(), state, problems)
+        known.check_data(plan.data)
+        if state["step"] > plan.steps:
+            raise UsageError(
+                f"{folder.path} is at step {state['step']:,} already, of {plan.steps:,}: give more"
+                " epochs or steps"
+            )
+        changes = {"settings": merged, "recipe": recipe.model_dump(mode="json"), **chosen}
+        now = known.description | changes
+        here().from_first(lambda: folder.go_on(now, state["step"]))
+        return carry_out(
+            plan,
+            folder,
+            progress or Silent(),
+            state,
+            problems,
+            callback=callback,
+            tensorboard=chosen["tensorboard"],
+        )
 
 
 def carry_out(
@@ -208,31 +295,54 @@ def carry_out(
     progress: Progress,
     state: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
+    *,
+    callback: Callback | None = None,
+    tensorboard: bool = False,
 ) -> Run:
     """Trains as planned, from the beginning or from the state of a checkpoint."""
     recipe, setting, data = plan.recipe, plan.setting, plan.data
-    torch.manual_seed(mixed(recipe.seed, 3))
+    first = here().is_first
+    progress = progress if first else Silent()
+    torch.manual_seed(mixed(recipe.seed, 3) if first else mixed(recipe.seed, 3, here().rank))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)
+    if plan.start is not None:
+        plan.start.put(model)
     if plan.rewrite:
         pool_before_activation(model)
     prepare = Preparer(data.mean, data.std, plan.graph.input_shape, setting.memory_format)
-    train, validation, test = (
-        placed(split, setting) for split in (data.train, data.validation, data.test)
-    )
-    assert train is not None
-    batches = TrainingBatches(train, recipe, prepare, plan.classes, setting.device)
-    learner = Learner(model, recipe, setting, len(batches))
-    if state is not None:
-        learner.restore(state)
+    with enough_memory(setting.device):
+        train, validation, test = (
+            placed(split, setting) for split in (data.train, data.validation, data.test)
+        )
+        assert train is not None
+        batches = TrainingBatches(train, recipe, prepare, plan.classes, setting.device)
+        learner = Learner(model, recipe, setting, len(batches))
+        if state is not None:
+            learner.restore(state)
     progress.begin(plan, folder.path, learner.step, problems)
-    with Interruption() as interruption:
-        loop = Loop(learner, batches, Evaluated(validation, test), folder, progress, interruption)
-        finished = loop.run()
-    if finished:
+    with ExitStack() as stack:
+        told: list[Callback] = [callback] if callback else []
+        if tensorboard and first:
+            told.append(stack.enter_context(board(folder.path, learner.step)))
+        stack.enter_context(shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm))
+        interruption = stack.enter_context(interruption_of_all())
+        loop = Loop(
+            learner,
+            batches,
+            Evaluated(validation, test),
+            folder,
+            progress,
+            interruption,
+            told,
+            evaluated_at_once(plan.totals.activation_bytes, recipe.batch_size),
+        )
+        finished = within_memory(loop.run, learner, batches)
+    if finished and first:
         folder.write_json("summary.json", summary_of(plan, folder, learner))
-    return Run(folder.path, model, finished, interruption.number, folder.rows())
+    signal = 0 if finished else interruption.noticed()
+    return Run(folder.path, model, finished, signal, here().from_first(folder.rows))
 
 
 def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | None:
@@ -244,24 +354,3 @@ def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | N
         if split.images.nbytes > free // 3:
             return split
     return Split(split.images.to(setting.device), split.labels.to(setting.device))
-
-
-def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any]:
-    """What the run came to."""
-    rows = folder.rows()
-    totals = plan.totals
-    last = {name: float(value) for name, value in rows[-1].items() if value}
-    trained = min(learner.step, learner.steps) * plan.recipe.batch_size
-    return {
-        "name": plan.graph.name,
-        "parameters": totals.parameters,
-        "multiply_adds": totals.multiply_adds,
-        "device": str(plan.setting.device),
-        "precision": str(plan.setting.precision).removeprefix("torch."),
-        "steps": learner.step,
-        "seconds": learner.seconds,
-        "best_val_loss": learner.best_loss,
-        "last": last,
-        # Forward, and twice as much backward.
-        "multiply_adds_per_second": 3 * totals.multiply_adds * trained / max(learner.seconds, 1e-9),
-    }

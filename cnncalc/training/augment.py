@@ -1,4 +1,8 @@
-"""Augmentation of whole batches on the device: each image by itself, from one seeded generator."""
+"""Augmentation of whole batches on the device: each image by itself, from one seeded generator.
+
+With a `share`, the images are one process's of a batch: random numbers are drawn for the whole of
+it, so that an image gets the same ones wherever it is.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +17,45 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from cnncalc.recipe import AugmentRecipe
+    from cnncalc.training.shares import Share
 
 GREY = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue: ITU-R BT.601."""
 
 
-def augment_pixels(x: Tensor, recipe: AugmentRecipe, generator: Generator) -> Tensor:
+def augment_pixels(
+    x: Tensor, recipe: AugmentRecipe, generator: Generator, share: Share | None = None
+) -> Tensor:
     """Crops and flips of raw images, before they are scaled: (N, C, H, W), unchanged in shape."""
     if recipe.crop:
-        x = random_crop(x, recipe.crop, generator)
+        x = random_crop(x, recipe.crop, generator, share)
     if recipe.flip:
-        x = random_flip(x, generator)
+        x = random_flip(x, generator, share)
     return x
 
 
-def random_crop(x: Tensor, padding: int, generator: Generator) -> Tensor:
+def _uniform(x: Tensor, generator: Generator, share: Share | None, *shape: int) -> Tensor:
+    """(N, *shape) numbers from 0 to 1 for the images x."""
+    count = len(x) if share is None else share.whole
+    drawn = torch.rand(count, *shape, generator=generator, device=x.device)
+    return drawn if share is None else share.of(drawn)
+
+
+def _below(limit: int, x: Tensor, generator: Generator, share: Share | None) -> Tensor:
+    """(N, 1) whole numbers from 0 to `limit` − 1 for the images x."""
+    count = len(x) if share is None else share.whole
+    drawn = torch.randint(limit, (count, 1), generator=generator, device=x.device)
+    return drawn if share is None else share.of(drawn)
+
+
+def random_crop(
+    x: Tensor, padding: int, generator: Generator, share: Share | None = None
+) -> Tensor:
     """Zeros around each image, and of that a window of its size at a random place."""
     n, _, h, w = x.shape
     padded = F.pad(x, (padding,) * 4)
     rows, columns = (
-        torch.randint(2 * padding + 1, (n, 1), generator=generator, device=x.device)
-        + torch.arange(size, device=x.device)
+        _below(2 * padding + 1, x, generator, share) + torch.arange(size, device=x.device)
         for size in (h, w)
     )
     index = torch.arange(n, device=x.device)[:, None, None]
@@ -42,18 +64,17 @@ def random_crop(x: Tensor, padding: int, generator: Generator) -> Tensor:
     )
 
 
-def random_flip(x: Tensor, generator: Generator) -> Tensor:
+def random_flip(x: Tensor, generator: Generator, share: Share | None = None) -> Tensor:
     """Half of the images mirrored left to right."""
-    flipped = torch.rand(len(x), generator=generator, device=x.device) < 0.5
+    flipped = _uniform(x, generator, share) < 0.5
     return torch.where(flipped[:, None, None, None], x.flip(-1), x)
 
 
-def jitter(x: Tensor, strength: float, generator: Generator) -> Tensor:
+def jitter(x: Tensor, strength: float, generator: Generator, share: Share | None = None) -> Tensor:
     """Brightness, contrast and saturation times a factor from 1 − strength to 1 + strength."""
 
     def factor() -> Tensor:
-        draw = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device)
-        return 1 + strength * (2 * draw - 1)
+        return 1 + strength * (2 * _uniform(x, generator, share, 1, 1, 1) - 1)
 
     x = x * factor()
     grey = x if x.shape[1] != 3 else (x * x.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
@@ -65,11 +86,11 @@ def jitter(x: Tensor, strength: float, generator: Generator) -> Tensor:
     return x.clamp(0, 1)
 
 
-def cutout(x: Tensor, side: int, generator: Generator) -> Tensor:
+def cutout(x: Tensor, side: int, generator: Generator, share: Share | None = None) -> Tensor:
     """A square of zeros in each normalised image; its middle anywhere. DeVries & Taylor 2017."""
     inside = []
     for size in x.shape[2:]:
-        middle = torch.randint(size, (len(x), 1), generator=generator, device=x.device)
+        middle = _below(size, x, generator, share)
         place = torch.arange(size, device=x.device)
         inside.append((place >= middle - side // 2) & (place < middle - side // 2 + side))
     blank = inside[0][:, None, :, None] & inside[1][:, None, None, :]

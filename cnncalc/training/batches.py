@@ -11,6 +11,7 @@ import math
 import os
 from functools import cache
 from hashlib import blake2b
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from cnncalc.training.augment import augment_pixels, cutout, jitter, mix
 from cnncalc.training.data.dataset import Split, Stream
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnncalc.recipe import Recipe
+    from cnncalc.training.shares import Share
 
 PIXEL = 255.0
 MAX_WORKERS = 8
 """Processes that decode a stream."""
+GATHER = 2**18
+"""Numbers gathered at once where batches are small, so that few calls serve many steps."""
 
 
 class Batch(NamedTuple):
@@ -40,6 +45,13 @@ class Batch(NamedTuple):
     labels: Tensor
     targets: Tensor
     """The classes, or (N, classes) shares where images are mixed."""
+    share: Share | None = None
+    """What these are of the batch, where several processes share it."""
+
+    @property
+    def size(self) -> int:
+        """Of the whole batch."""
+        return self.share.whole if self.share else len(self.labels)
 
 
 class Preparer:
@@ -65,7 +77,7 @@ class Preparer:
 
         `jitter` changes images scaled to 0..1.
         """
-        x = raw.to(torch.float32, memory_format=self._layout(raw))
+        x = raw.to(torch.float32, memory_format=self.layout(raw))
         scale = 1 / PIXEL if raw.dtype == torch.uint8 else 1.0
         if jitter is not None:
             x, scale = jitter(x * scale), 1.0
@@ -73,7 +85,7 @@ class Preparer:
         x = torch.addcmul(shift, x, factor)
         return x if x.shape[1:] == self.input_shape else x.reshape(-1, *self.input_shape)
 
-    def _layout(self, x: Tensor) -> torch.memory_format:
+    def layout(self, x: Tensor) -> torch.memory_format:
         return self.memory_format if x.dim() == 4 else torch.contiguous_format
 
     @cache  # noqa: B019 - one a run
@@ -99,7 +111,7 @@ def streamed(
     loader: DataLoader[Any] = DataLoader(
         stream,
         batch_sampler=[part.tolist() for part in parts],
-        num_workers=min(os.cpu_count() or 1, MAX_WORKERS),
+        num_workers=max(min((os.cpu_count() or 1) // here().local_count, MAX_WORKERS), 1),
         pin_memory=device.type == "cuda",
     )
     for images, labels in loader:
@@ -144,39 +156,83 @@ class TrainingBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
+        if isinstance(self.split, Split) and not self.draws and here().count == 1:
+            yield from self._plain(self.split, order, start)
+            return
         parts = torch.split(order, self.recipe.batch_size)[start:]
         step = epoch * len(self) + start
+        if here().count > 1:
+            yield from self._shared(parts, step)
+            return
         for number, (images, labels) in enumerate(self._raw(parts), step):
             yield self.batch(images, labels, number)
+
+    def sample(self, size: int) -> Batch:
+        """`size` images, treated as those of the first step."""
+        index = torch.arange(size) % len(self.split.labels)
+        return self.batch(*next(self._raw([index])), 0)
+
+    def _shared(self, parts: Sequence[Tensor], step: int) -> Iterator[Batch]:
+        """What this process has of each batch; that may be no sample at all."""
+        shares = [here().share(len(part), self.recipe.accumulate) for part in parts]
+        # A stream gives no batch without a sample: it reads one, which is left out.
+        mine = (share.of(part) for share, part in zip(shares, parts, strict=True))
+        read = [own if len(own) else part[:1] for own, part in zip(mine, parts, strict=True)]
+        for number, ((images, labels), share) in enumerate(
+            zip(self._raw(read), shares, strict=True), step
+        ):
+            count = sum(share.sizes)
+            yield self.batch(images[:count], labels[:count], number, share)
+
+    def _plain(self, split: Split, order: Tensor, start: int) -> Iterator[Batch]:
+        """Batches that are only normalised, several at once where they are small."""
+        size = self.recipe.batch_size
+        count = max(GATHER // (size * split.images[0].numel()), 1)
+        # Groups are the same wherever an epoch is resumed, and so are the last bits of the numbers.
+        for group, part in enumerate(torch.split(order, count * size)[start // count :]):
+            images, labels = self._gathered(split, part)
+            ready = zip(
+                *(torch.split(x, size) for x in (self.prepare(images), labels)), strict=True
+            )
+            for x, y in islice(ready, 0 if group else start % count, None):
+                yield Batch(x, y, y)
 
     def _raw(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Images as they are, and labels, on the device."""
         if isinstance(self.split, Stream):
             yield from streamed(self.split, parts, self.device)
             return
-        images, labels = self.split
         for part in parts:
-            index = part.to(images.device, non_blocking=True)
-            yield (
-                images.index_select(0, index).to(self.device, non_blocking=True),
-                labels.index_select(0, index).to(self.device, non_blocking=True),
-            )
+            yield self._gathered(self.split, part)
 
-    def batch(self, images: Tensor, labels: Tensor, step: int) -> Batch:
+    def _gathered(self, split: Split, part: Tensor) -> tuple[Tensor, Tensor]:
+        index = part.to(split.images.device, non_blocking=True)
+        images, labels = (values.index_select(0, index) for values in split)
+        return (
+            images.to(self.device, non_blocking=True),
+            labels.to(self.device, non_blocking=True),
+        )
+
+    def batch(self, images: Tensor, labels: Tensor, step: int, share: Share | None = None) -> Batch:
         """Raw images and their labels, augmented as step `step` does."""
         if not self.draws:
-            return Batch(self.prepare(images), labels, labels)
+            return Batch(self.prepare(images), labels, labels, share)
         augment, generator = self.recipe.augment, self.generator
         generator.manual_seed(mixed(self.recipe.seed, step, 1))
         if self.moves:
-            images = augment_pixels(images, augment, generator)
+            images = augment_pixels(images, augment, generator, share)
         color = augment.color_jitter
-        x = self.prepare(images, (lambda x: jitter(x, color, generator)) if color else None)
+        x = self.prepare(images, (lambda x: jitter(x, color, generator, share)) if color else None)
         if augment.cutout:
-            x = cutout(x, augment.cutout, generator)
+            x = cutout(x, augment.cutout, generator, share)
         if not self.mixes:
-            return Batch(x, labels, labels)
+            return Batch(x, labels, labels, share)
         host = Random(mixed(self.recipe.seed, step, 2))  # noqa: S311 - no secret
         targets = F.one_hot(labels, self.classes).to(x.dtype)
-        x, targets = mix(x, targets, augment, generator, host)
-        return Batch(x, labels, targets)
+        if share is None:
+            x, targets = mix(x, targets, augment, generator, host)
+            return Batch(x, labels, targets)
+        # An image is mixed with one that may be another process's.
+        x, targets = here().whole(x, share), here().whole(targets, share)
+        x, targets = map(share.of, mix(x, targets, augment, generator, host))
+        return Batch(x.contiguous(memory_format=self.prepare.layout(x)), labels, targets, share)

@@ -35,20 +35,30 @@ def write_checkpoint(state: dict[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:
         with suppress(OSError):
             draft.unlink()
-        reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
-        raise OutputError(f"{path}: the checkpoint cannot be written: {reason}") from None
+        raise OutputError(f"{path}: the checkpoint cannot be written: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    """PyTorch's writer covers a full disk with a RuntimeError of its own."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, OSError):
+        below = below.__context__
+    return str(error).partition("\n")[0] if below is None else below.strerror or str(below)
 
 
 def save_last(state: dict[str, Any], folder: Path) -> None:
     """Makes `state` the last checkpoint of a run; the one before it stays. Raises OutputError."""
     last, new = folder / LAST, folder / f"new-{LAST}"
     write_checkpoint(state, new)
-    if last.exists():
-        last.replace(folder / BEFORE)
-    new.replace(last)
+    try:
+        if last.exists():
+            last.replace(folder / BEFORE)
+        new.replace(last)
+    except OSError as error:
+        raise OutputError(f"{last}: cannot be written: {error.strerror}") from None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 
 from cnncalc.training.batches import streamed
 from cnncalc.training.data.dataset import Split, Stream
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cnncalc.training.batches import Preparer
 
 BATCH = 1000
-"""Images evaluated at once."""
+"""Images evaluated at once, at most."""
 
 
 class Figures(NamedTuple):
@@ -38,11 +39,13 @@ def evaluate_split(
     loss: Callable[[Tensor, Tensor], Tensor],
     classes: int,
     autocast: Callable[[], torch.autocast],
+    at_once: int = BATCH,
 ) -> Figures:
     """Loss and accuracy over a whole split, in evaluation mode; the model's mode is kept.
 
-    `loss` gives one number a sample. Sums are kept in float64, so that the last, short batch has
-    its right weight.
+    `loss` gives one number a sample; `at_once` samples are worked out together. Sums are kept in
+    float64, so that the last, short batch has its right weight. Several processes take contiguous
+    shares of the split, and add them up.
     """
     device = next(model.parameters()).device
     total = torch.zeros((), dtype=torch.float64, device=device)
@@ -51,7 +54,7 @@ def evaluate_split(
     training = model.training
     model.eval()
     with torch.inference_mode():
-        for images, y in _raw(split, device):
+        for images, y in _raw(split, device, at_once):
             x = prepare(images)
             with autocast():
                 scores = model(x).float()
@@ -61,6 +64,8 @@ def evaluate_split(
             best = scores.topk(min(5, scores.shape[1]), 1).indices
             right5 += (best == y[:, None]).any(1).sum()
     model.train(training)
+    for figure in (total, right5, confusion):
+        here().sum(figure)
     count = len(split.labels)
     table = confusion.view(classes, classes).cpu()
     return Figures(
@@ -68,12 +73,20 @@ def evaluate_split(
     )
 
 
-def _raw(split: Split | Stream, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every sample once, in order."""
+def _raw(
+    split: Split | Stream, device: torch.device, at_once: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every sample of this process's share once, in order."""
+    mine = here().share(len(split.labels)).slices[0]
+    if mine.start == mine.stop:
+        return
     if isinstance(split, Stream):
-        yield from streamed(split, torch.split(torch.arange(len(split)), BATCH), device)
+        indices = torch.arange(mine.start, mine.stop)
+        yield from streamed(split, torch.split(indices, at_once), device)
         return
     for images, labels in zip(
-        torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True
+        torch.split(split.images[mine], at_once),
+        torch.split(split.labels[mine], at_once),
+        strict=True,
     ):
         yield images.to(device), labels.to(device)

@@ -10,16 +10,19 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncalc import __version__
 from cnncalc.drafts import draft_of
 from cnncalc.errors import OutputError, UsageError
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RUNS = Path("runs")
 METRICS = "metrics.csv"
 COLUMNS = (
     "epoch",
@@ -57,14 +60,19 @@ class RunFolder:
         """
         if path is None:
             stamp = time.strftime("%Y%m%d-%H%M%S")
-            path = _unused(Path("runs") / f"{_plain(name)}-{stamp}")
-        if (path / METRICS).exists():
-            raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
+            path = _unused(RUNS / f"{_plain(name)}-{stamp}")
         try:
+            if (path / METRICS).exists():
+                raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
         return cls(path)
+
+    @staticmethod
+    def of_name(name: str) -> list[Path]:
+        """The folders of runs of that name, where `new` puts them."""
+        return [*RUNS.glob(f"{_plain(name)}-*")]
 
     def describe(self, run: Mapping[str, Any], device: str) -> None:
         """Writes what is run, and on what. Raises `OutputError`."""
@@ -73,12 +81,21 @@ class RunFolder:
         self._write(METRICS, _row(COLUMNS))
         self._write("metrics.jsonl", "")
 
+    def go_on(self, run: Mapping[str, Any], step: int) -> None:
+        """Makes a run ready to go on from `step`, as `run` says now. Raises `OutputError`."""
+        with suppress(FileNotFoundError):
+            (self.path / "summary.json").unlink()
+        self.write_json("run.json", run)
+        self.keep_until(step)
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Raises `UsageError` if this is no run."""
         try:
             known: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except OSError:
             raise UsageError(f"{self.path}: is no folder of a run ({name} is missing)") from None
+        except ValueError:
+            raise UsageError(f"{self.path}: {name} is damaged") from None
         return known
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
@@ -138,7 +155,7 @@ def environment(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         found["device_name"] = torch.cuda.get_device_name(device)
     commit = _commit()
-    return found | ({"git_commit": commit} if commit else {})
+    return found | here().about() | ({"git_commit": commit} if commit else {})
 
 
 def _commit() -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -32,7 +36,57 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def noticed(self) -> int:
+        """Asked after each step: the number of the signal that ends the run, or 0."""
+        return self.number
+
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.number and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
+
+
+class SharedInterruption(Interruption):
+    """Of several processes: a signal to one of them ends all after the same step.
+
+    Each step sends the numbers round and reads what came of the step before, so no step waits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agreed = 0
+        self._sent: tuple[Any, torch.Tensor] | None = None
+
+    def noticed(self) -> int:
+        if not self.agreed:
+            self._receive()
+        if not self.agreed:
+            self._send()
+        return self.agreed
+
+    def _send(self) -> None:
+        import torch.distributed as dist
+
+        numbers = torch.tensor(self.number)
+        self._sent = dist.all_reduce(numbers, dist.ReduceOp.MAX, async_op=True), numbers
+
+    def _receive(self) -> None:
+        if self._sent is not None:
+            work, numbers = self._sent
+            work.wait()
+            self.agreed, self._sent = int(numbers), None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if error is None:
+            self._receive()
+
+
+def interruption_of_all() -> Interruption:
+    """Of this run's processes."""
+    return Interruption() if here().count == 1 else SharedInterruption()

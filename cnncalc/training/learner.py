@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 
+from cnncalc.errors import UsageError
 from cnncalc.training.averaging import Average
+from cnncalc.training.batches import mixed
 from cnncalc.training.optimizing import make_optimizer, make_schedule
+from cnncalc.training.processes import here
 from cnncalc.training.tally import Tally
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from cnncalc.recipe import LossRecipe, Recipe
     from cnncalc.training.batches import Batch
     from cnncalc.training.setting import Setting
+    from cnncalc.training.shares import Share
 
 
 class Learner:
@@ -30,7 +35,8 @@ class Learner:
     ) -> None:
         self.recipe, self.setting = recipe, setting
         self.model = model.to(setting.device).to(memory_format=setting.memory_format)
-        self.compute = torch.compile(self.model) if setting.compiled else self.model
+        self.replica: Any = here().replica(self.model, own_buffers=recipe.sync_batch_norm)
+        self.compute = torch.compile(self.replica) if setting.compiled else self.replica
         self.steps_per_epoch = steps_per_epoch
         self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
         self.optimizer = make_optimizer(self.model, recipe.optimizer)
@@ -53,7 +59,9 @@ class Learner:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         parts = self.recipe.accumulate
-        if parts == 1:
+        if batch.share is not None:
+            self._learn_share(batch, batch.share)
+        elif parts == 1:
             loss, scores = self._gradient(batch.images, batch.targets, 1.0)
             self.tally.add(loss, scores, batch.labels)
         else:
@@ -73,30 +81,55 @@ class Learner:
             self.average.update(self.model)
         self.step += 1
 
+    def _learn_share(self, batch: Batch, share: Share) -> None:
+        """The gradient of the whole batch, from this process's share of each of its parts.
+
+        The replicas average their gradients: what each adds is weighed by its samples.
+        """
+        tensors = (batch.images, batch.targets, batch.labels)
+        parts = [*zip(*(torch.split(tensor, share.sizes) for tensor in tensors), strict=True)]
+        for number, (images, targets, labels) in enumerate(parts, 1):
+            weight = len(labels) * share.processes / share.whole
+            last = number == len(parts)
+            with nullcontext() if last else self.replica.no_sync():
+                loss, scores = self._gradient(images, targets, weight)
+            self.tally.add(loss, scores, labels)
+
     def _gradient(self, images: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
         with self.setting.autocast():
             scores = self.compute(images)
-            loss = self.loss(scores, targets)
+            loss = self.loss(scores, targets) if len(scores) else scores.float().sum()
         torch.autograd.backward(self.scaler.scale(loss * share if share != 1.0 else loss))
         return loss.detach(), scores.detach()
 
+    def is_finite(self) -> bool:
+        """Whether all weights are finite numbers, and what is normalised by."""
+        tensors = (value for value in self.model.state_dict().values() if value.is_floating_point())
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
-        random: dict[str, Any] = {"cpu": torch.get_rng_state()}
-        if self.setting.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.setting.device)
+        random = here().all_of(self._random())
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.average.state() if self.average else None,
-            "random": random,
+            "random": random[0],
+            "random_of_others": random[1:],
             "tally": self.tally.state(),
             "step": self.step,
             "seconds": self.seconds,
             "best_loss": self.best_loss,
             "without_better": self.without_better,
         }
+
+    def _random(self) -> dict[str, Tensor]:
+        """The state of this process's random numbers."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.setting.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.setting.device)
+        return random
 
     def weights(self) -> dict[str, Any]:
         """The weights to keep: the averaged ones, if they are averaged."""
@@ -107,18 +140,38 @@ class Learner:
         return {"model": kept, "step": self.step}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Goes on where `state` was taken.
+
+        Raises:
+            UsageError: it is that of another network or optimizer.
+        """
+        try:
+            self._restore(state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UsageError(f"the checkpoint does not fit the run: {reason}") from None
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # else it was of another precision
+            self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if "cuda" in state["random"] and self.setting.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"], self.setting.device)
+        self._go_on_randomly([state["random"], *state.get("random_of_others", [])], state["step"])
         self.tally.restore(state["tally"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.best_loss, self.without_better = state["best_loss"], state["without_better"]
+
+    def _go_on_randomly(self, states: list[dict[str, Tensor]], step: int) -> None:
+        """Random numbers as the checkpoint of that step has them, of each process its own."""
+        rank = here().rank
+        if rank >= len(states):  # there were fewer processes
+            torch.manual_seed(mixed(self.recipe.seed, 3, rank, step))
+            return
+        torch.set_rng_state(states[rank]["cpu"])
+        if "cuda" in states[rank] and self.setting.device.type == "cuda":
+            torch.cuda.set_rng_state(states[rank]["cuda"], self.setting.device)
 
 
 def loss_function(
@@ -137,12 +190,12 @@ def loss_function(
 def _nll(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         return F.nll_loss(scores, targets, reduction=reduction)
-    losses = -(scores * targets).sum(1)
+    losses = -(scores.float() * targets).sum(1)
     return losses.mean() if reduction == "mean" else losses
 
 
 def _mse(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         targets = F.one_hot(targets, scores.shape[1])
-    losses = (scores - targets).square().mean(1)
+    losses = (scores.float() - targets).square().mean(1)
     return losses.mean() if reduction == "mean" else losses

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnncalc.errors import TrainingError
-from cnncalc.training.checkpoints import BEST, save_last, write_checkpoint
-from cnncalc.training.evaluation import Figures, evaluate_split
+from cnncalc.training.checkpoints import BEST, LAST, save_last, write_checkpoint
+from cnncalc.training.evaluation import BATCH, Figures, evaluate_split
 from cnncalc.training.learner import loss_function
+from cnncalc.training.processes import here, of_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cnncalc.errors import CnncalcError
     from cnncalc.training.batches import TrainingBatches
     from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.folder import RunFolder
@@ -30,6 +33,11 @@ LOOK_EVERY = 50
 SAVE_SECONDS = 180.0
 """Between two checkpoints within an epoch."""
 
+Row = dict[str, float | int | None]
+"""A row of the metrics."""
+Callback = Callable[[Row], object]
+"""Told of each row once it is saved; False ends the run."""
+
 
 class Progress(Protocol):
     """Who watches a run."""
@@ -40,7 +48,7 @@ class Progress(Protocol):
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
         """Told now and then within an epoch; `images` were trained on since it was told last."""
 
-    def epoch(self, row: dict[str, float | int | None]) -> None:
+    def epoch(self, row: Row) -> None:
         """Told after each evaluation: a row of the metrics."""
 
 
@@ -62,10 +70,15 @@ class Loop:
         folder: RunFolder,
         progress: Progress,
         interruption: Interruption,
+        told: Sequence[Callback] = (),
+        at_once: int = BATCH,
     ) -> None:
         self.learner, self.batches, self.evaluated = learner, batches, evaluated
         self.folder, self.progress, self.interruption = folder, progress, interruption
+        self.told, self.at_once = told, at_once
         self.recipe = learner.recipe
+        self.stopped = False
+        self.saved_step = learner.step
         self.saved_at = time.monotonic()
         self.looked_at = learner.step
         self.images = 0
@@ -80,12 +93,10 @@ class Loop:
         """
         learner = self.learner
         learner.model.train()
-        while learner.step < learner.steps:
+        while learner.step < learner.steps and not self._is_stale() and not self.stopped:
             epoch, start = divmod(learner.step, len(self.batches))
             if not self._epoch(epoch, start):
                 return False
-            if self._is_stale():
-                break
         return True
 
     def _epoch(self, epoch: int, start: int) -> bool:
@@ -93,13 +104,13 @@ class Loop:
         learner, began = self.learner, time.monotonic()
         for batch in self.batches.epoch(epoch, start):
             learner.learn(batch)
-            self.images += len(batch.labels)
+            self.images += batch.size
             if learner.step - self.looked_at >= LOOK_EVERY:
                 self._look()
-                if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                if here().any(time.monotonic() - self.saved_at > SAVE_SECONDS):
                     self._save(began)
             ended = learner.step >= learner.steps
-            if self.interruption.number and not ended:
+            if self.interruption.noticed() and not ended:
                 self._look()
                 self._save(began)
                 return False
@@ -116,37 +127,60 @@ class Loop:
         if ago is not None:
             step = learner.step - ago // self.recipe.accumulate
             epoch = (step - 1) // len(self.batches) + 1
-            raise TrainingError(
-                f"the loss is not finite at step {step} (epoch {epoch});"
-                f" the checkpoints in {self.folder.checkpoints} are older: try a lower"
-                " train.optimizer.lr, or train.clip"
-            )
+            raise self._not_finite(f"the loss is not finite at step {step} (epoch {epoch})")
         tally = learner.tally
         self.progress.step(learner.step, tally.loss, tally.accuracy, self.images)
         self.looked_at, self.images = learner.step, 0
 
+    def _not_finite(self, what: str) -> CnncalcError:
+        last = self.folder.checkpoints / LAST
+        kept = f"{last} is of step {self.saved_step}" if self.saved_step else "nothing was saved"
+        advice = "try a lower train.optimizer.lr, or train.clip"
+        return of_process(0, TrainingError(f"{what}; {kept}: {advice}"))
+
+    def _check_weights(self) -> None:
+        """A finite loss may still have had a gradient that is not: no such weights are saved."""
+        if here().any(not self.learner.is_finite()):
+            raise self._not_finite(f"the weights are not finite after step {self.learner.step}")
+
     def _save(self, began: float) -> None:
         """A checkpoint within an epoch that began at `began`."""
+        self._check_weights()
         now = time.monotonic()
         state = self.learner.state()
         state["seconds"] += now - began
-        save_last(state, self.folder.checkpoints)
-        self.saved_at = now
+        self._write(state)
+        self.saved_at, self.saved_step = now, self.learner.step
 
     def _end_of_epoch(self, epoch: int) -> None:
         learner, recipe = self.learner, self.recipe
+        self._check_weights()
         is_last = learner.step >= learner.steps
+        row = None
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
-            self._evaluate(epoch)
+            row = self._evaluate(epoch)
+        self.epoch_seconds = learner.seconds
         learner.tally.clear()
-        save_last(learner.state(), self.folder.checkpoints)
-        self.saved_at = time.monotonic()
+        self._write(learner.state())
+        self.saved_at, self.saved_step = time.monotonic(), learner.step
+        if row is not None:
+            told = row
+            self.stopped = here().from_first(lambda: self._tell(told))
 
-    def _evaluate(self, epoch: int) -> None:
+    def _tell(self, row: Row) -> bool:
+        """Whether someone who was told of a row ends the run."""
+        answers = [tell(dict(row)) for tell in self.told]
+        return any(answer is False for answer in answers)
+
+    def _write(self, state: dict[str, Any]) -> None:
+        if here().is_first:
+            save_last(state, self.folder.checkpoints)
+
+    def _evaluate(self, epoch: int) -> Row:
         learner, tally = self.learner, self.learner.tally
         figures = {name: self._figures(split) for name, split in self.evaluated._asdict().items()}
         validation, test = figures["validation"], figures["test"]
-        row = {
+        row: Row = {
             "epoch": epoch + 1,
             "step": learner.step,
             "train_loss": tally.loss,
@@ -159,16 +193,18 @@ class Loop:
             "seconds": learner.seconds,
             "images_per_second": tally.count / max(learner.seconds - self.epoch_seconds, 1e-9),
         }
-        self.epoch_seconds = learner.seconds
-        self.folder.add(row)
+        if here().is_first:
+            self.folder.add(row)
         if validation is not None:
             self._keep_best(validation.loss)
         self.progress.epoch(row)
+        return row
 
     def _figures(self, split: Split | Stream | None) -> Figures | None:
         if split is None:
             return None
         learner = self.learner
+        here().take_buffers(learner.model)
         loss = loss_function(self.recipe.loss, "none")
         classes = self.batches.classes
         arguments = (
@@ -178,6 +214,7 @@ class Loop:
             loss,
             classes,
             learner.setting.autocast,
+            self.at_once,
         )
         if learner.average is None:
             return evaluate_split(*arguments)
@@ -188,7 +225,8 @@ class Loop:
         learner = self.learner
         if math.isfinite(loss) and (learner.best_loss is None or loss < learner.best_loss):
             learner.best_loss, learner.without_better = loss, 0
-            write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
+            if here().is_first:
+                write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
         else:
             learner.without_better += 1
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from cnncalc.errors import UsageError, did_you_mean, shorten
+from cnncalc.errors import FieldError, did_you_mean, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,64 +20,87 @@ if TYPE_CHECKING:
 OPTIMIZERS = {
     name.lower(): cls
     for name, cls in vars(torch.optim).items()
-    if inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer)
+    if inspect.isclass(cls)
+    and issubclass(cls, torch.optim.Optimizer)
+    # The base; one that calls the loss itself; one for sparse gradients.
+    and name not in ("Optimizer", "LBFGS", "SparseAdam")
 }
-"""Every optimizer of torch.optim by its name in small letters."""
-NEEDS_CLOSURE = ("lbfgs",)
+"""Optimizers of torch.optim by their names in small letters."""
+OWN = ("momentum", "nesterov", "betas", "weight_decay")
+"""Fields of the recipe that not every optimizer has."""
+UNUSABLE = ("params", "differentiable")
 
 
 def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
     """The optimizer of a model's trainable weights; fused where PyTorch has it.
 
-    Weight decay leaves weights of one axis alone (biases, normalisation) unless `decay_all`.
+    Weight decay leaves weights of one axis alone (biases, normalisation) unless `decay_all`, and
+    those that `no_decay` names.
 
     Raises:
-        UsageError: torch.optim has no such optimizer, or it has no such option.
+        FieldError: torch.optim has no such optimizer, or it has no such option.
     """
-    name = recipe.name.lower()
-    cls = OPTIMIZERS.get(name)
-    if cls is None or name in (*NEEDS_CLOSURE, "optimizer"):
-        raise UsageError(
-            f"train.optimizer.name: no optimizer {shorten(recipe.name)};"
-            f" {did_you_mean(name, OPTIMIZERS)}"
+    path = "train.optimizer"
+    cls = OPTIMIZERS.get(recipe.name.lower())
+    if cls is None:
+        raise FieldError(
+            f"there is no optimizer {shorten(recipe.name)}",
+            path=f"{path}.name",
+            hint=did_you_mean(recipe.name.lower(), OPTIMIZERS) or "sgd and adamw are usual",
         )
     accepted = inspect.signature(cls).parameters
-    chosen = {
-        key: getattr(recipe, key)
-        for key in ("momentum", "nesterov", "betas")
-        if getattr(recipe, key) not in (None, False)
-    }
+    for key in recipe.options:
+        if key not in accepted or key in UNUSABLE:
+            raise _no_option(cls, key, f"{path}.options", accepted)
+    chosen = {key: getattr(recipe, key) for key in OWN if getattr(recipe, key)}
+    for key in chosen:
+        if key not in accepted:
+            raise _no_option(cls, key, path, accepted)
+    decay = chosen.pop("weight_decay", 0.0)
+    groups = _groups(model, recipe, decay) if "weight_decay" in accepted else [*_trained(model)]
     options: dict[str, Any] = {"lr": recipe.lr, **chosen, **recipe.options}
-    for key in options:
-        if key not in accepted or key in ("params", "weight_decay"):
-            hint = did_you_mean(key, accepted)
-            raise UsageError(f"train.optimizer.{key}: {cls.__name__} has no such option; {hint}")
-    groups = _groups(model, recipe) if "weight_decay" in accepted else [*_trained(model)]
     if "fused" in accepted and "fused" not in options:
         options["fused"] = True
     try:
         return cls(groups, **options)
-    except (ValueError, TypeError, RuntimeError):
+    except (ValueError, TypeError, RuntimeError) as first:
+        error: Exception = first
         if options.pop("fused", None):
             try:
                 return cls(groups, **options)  # fused kernels do not take these weights
-            except (ValueError, TypeError) as other:
+            except (ValueError, TypeError, RuntimeError) as other:
                 error = other
-        raise UsageError(f"train.optimizer: {cls.__name__}: {error}") from None
+        raise FieldError(f"{cls.__name__}: {error}", path=path) from None
+
+
+def _no_option(cls: type, key: str, path: str, accepted: Iterable[str]) -> FieldError:
+    known = [name for name in accepted if name not in (*UNUSABLE, "lr", "weight_decay")]
+    return FieldError(
+        f"{cls.__name__} has no such option",
+        path=f"{path}.{key}",
+        hint=did_you_mean(key, known),
+    )
 
 
 def _trained(model: nn.Module) -> Iterable[nn.Parameter]:
     return (weight for weight in model.parameters() if weight.requires_grad)
 
 
-def _groups(model: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, Any]]:
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
-    for weight in _trained(model):
-        (decayed if recipe.decay_all or weight.dim() > 1 else spared).append(weight)
+def _groups(model: nn.Module, recipe: OptimizerRecipe, decay: float) -> list[dict[str, Any]]:
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    spared = {name for name, weight in named if weight.dim() < 2 and not recipe.decay_all}
+    for pattern in recipe.no_decay:
+        matched = {name for name, _ in named if fnmatchcase(name, pattern)}
+        if not matched:
+            raise FieldError(
+                f"no weight that trains is called {shorten(pattern)}",
+                path="train.optimizer.no_decay",
+                hint=did_you_mean(pattern, [name for name, _ in named]),
+            )
+        spared |= matched
     groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": spared, "weight_decay": 0.0},
+        {"params": [weight for name, weight in named if name not in spared], "weight_decay": decay},
+        {"params": [weight for name, weight in named if name in spared], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 
@@ -109,7 +133,7 @@ def _curve(recipe: ScheduleRecipe, steps_per_epoch: int, steps: int) -> Callable
     if recipe.name == "linear":
         return lambda step: 1 - (1 - final) * step / last
     if recipe.name == "onecycle":
-        peak = max(round(recipe.rise * last), 1)
+        peak = round(recipe.rise * last)
         return lambda step: (
             (step + 1) / (peak + 1)
             if step < peak

@@ -135,8 +135,8 @@ def _steps_at_the_end(path: Path) -> int | None:
 
 
 def _begun(path: Path) -> tuple[float, str]:
-    """When a run began: its description is written once."""
-    for name in ("run.json", "."):
+    """When a run began: its environment is written once."""
+    for name in ("environment.json", "."):
         try:
             return (path / name).stat().st_mtime, path.name
         except OSError:

@@ -16,6 +16,7 @@ from cnncalc.training.data.images import decode
 from cnncalc.training.data.target import Target, times
 from cnncalc.training.evaluation import evaluate_split
 from cnncalc.training.learner import loss_function
+from cnncalc.training.memory import evaluated_at_once
 from cnncalc.training.saved import open_run
 from cnncalc.training.setting import find_device
 
@@ -130,6 +131,7 @@ def evaluate(
         loss_function(recipe.loss, "none"),
         plan.classes,
         setting.autocast,
+        evaluated_at_once(plan.totals.activation_bytes, plan.recipe.batch_size),
     )
     return Evaluation(
         saved.path,

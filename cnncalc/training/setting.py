@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnncalc.errors import UsageError
+from cnncalc.errors import FieldError, UsageError
 
 if TYPE_CHECKING:
     from cnncalc.recipe import Recipe
@@ -45,14 +45,20 @@ def choose_setting(
     CPUs with AMX or AVX-512 BF16), else float32. Images of two axes run channels_last.
 
     Raises:
-        UsageError: there is no such device, or it cannot do that.
+        UsageError: there is no such device.
+        FieldError: it cannot compute in that precision.
     """
     found = find_device(device)
     precision = DTYPES.get(recipe.precision)
     if precision is None:
         precision = torch.bfloat16 if has_bfloat16(found) else torch.float32
     if precision == torch.float16 and found.type == "cpu":
-        raise UsageError("train.precision: float16 needs a GPU; use bfloat16 or float32")
+        raise FieldError(
+            "float16 needs a GPU",
+            place=recipe.place("train.precision"),
+            path="train.precision",
+            hint="use bfloat16 or float32",
+        )
     return Setting(found, precision, len(input_shape) == 3, compiled)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cnncalc.training.processes import here
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,11 +38,14 @@ class Tally:
         losses, scores, labels = zip(*self.pending, strict=True)
         right = torch.cat(scores).argmax(1).eq(torch.cat(labels)).sum()
         numbers = torch.stack(losses).tolist()
-        for loss, part in zip(
-            numbers, labels, strict=True
+        counts = [len(part) for part in labels]
+        if here().count > 1:
+            numbers, counts, right = _of_all(numbers, counts, right)
+        for loss, count in zip(
+            numbers, counts, strict=True
         ):  # in order: sums do not depend on looks
-            self.loss_sum += loss * len(part)
-            self.count += len(part)
+            self.loss_sum += loss * count
+            self.count += count
         self.right += int(right)
         self.last_loss = numbers[-1]
         self.pending.clear()
@@ -65,3 +70,13 @@ class Tally:
     def restore(self, state: dict[str, Any]) -> None:
         self.clear()
         self.loss_sum, self.right, self.count = state["loss_sum"], state["right"], state["count"]
+
+
+def _of_all(
+    losses: list[float], counts: list[int], right: Tensor
+) -> tuple[list[float], list[int], Tensor]:
+    """Mean losses of parts, their sizes and the hits among them: of all processes together."""
+    sums = [loss * count for loss, count in zip(losses, counts, strict=True)]
+    figures = here().sum(torch.tensor([*sums, *counts, int(right)], dtype=torch.float64))
+    totals, sizes, hits = torch.split(figures, [len(sums), len(counts), 1])
+    return (totals / sizes).tolist(), [int(size) for size in sizes], hits

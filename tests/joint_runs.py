@@ -1,0 +1,127 @@
+"""What each process of test_processes.py does; what it saw goes to <folder>/<rank>.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from support import conv, network
+from torch.utils.data import Dataset
+
+import cnncalc
+from cnncalc.training import api, loop
+from cnncalc.training.learner import Learner
+from cnncalc.training.processes import in_environment
+
+LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
+NET = network([1, 8, 8], *LAYERS, {"linear": 10}, name="joint")
+DROPOUT = network([1, 8, 8], *LAYERS, {"dropout": 0.3}, {"linear": 10}, name="drops")
+AUGMENT = {"crop": 1, "flip": True, "cutout": 2, "color_jitter": 0.2, "mixup": 0.2, "cutmix": 1.0}
+RUNS: dict[str, dict[str, Any]] = {
+    # 1,295 samples in batches of 65 end in one of 60; 143 and 359 are evaluated.
+    "rich": {
+        "steps": 50,
+        "batch_size": 65,
+        "data.validation": 0.1,
+        "loss.label_smoothing": 0.1,
+        "clip": 1.0,
+        "ema": 0.9,
+        "augment": AUGMENT,
+    },
+    # Batches of 8 in parts of 3, 3 and 2; 25 samples end in a batch of one.
+    "parts": {"steps": 12, "batch_size": 8, "accumulate": 3, "augment.crop": 1},
+    "stream": {"steps": 5, "batch_size": 8, "augment.flip": True},
+    "apart": {"steps": 3, "batch_size": 8, "sync_batch_norm": False},
+}
+LONG = {"steps": 100, "batch_size": 64}
+"""Settings of the runs of DROPOUT: 22.5 batches an epoch."""
+
+
+class Items(Dataset[tuple[torch.Tensor, int]]):
+    """Items that are asked for one by one, so that they stream."""
+
+    def __init__(self, count: int) -> None:
+        generator = torch.Generator().manual_seed(count)
+        self.images = torch.randint(256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator)
+        self.labels = torch.arange(count) % 10
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.images[index], int(self.labels[index])
+
+
+def data_of(name: str) -> Any:
+    train, test = Items(25), Items(7)
+    if name == "stream":
+        return {"train": train, "test": test}
+    if name in ("parts", "apart"):
+        return {"train": (train.images, train.labels), "test": (test.images, test.labels)}
+    return None
+
+
+def evaluated(name: str, folder: Path) -> list[list[int]]:
+    """Trains; samples that each evaluation says it counted, and those in its confusion matrix."""
+    counts = []
+    evaluate = loop.evaluate_split
+
+    def noted(*args: Any) -> Any:
+        figures = evaluate(*args)
+        counts.append([figures.samples, int(figures.confusion.sum())])
+        return figures
+
+    loop.evaluate_split = noted
+    try:
+        api.train(NET, data=data_of(name), output=folder, settings=RUNS[name], device="cpu")
+    finally:
+        loop.evaluate_split = evaluate
+    return counts
+
+
+def interrupted(folder: Path, rank: int) -> list[Any]:
+    """A signal to the second process alone, then the rest of the run."""
+    api.train(DROPOUT, output=folder / "whole", settings=LONG, device="cpu")
+    learn = Learner.learn
+
+    def until(self: Learner, batch: Any) -> None:
+        learn(self, batch)
+        if rank == 1 and self.step == 31:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Learner.learn = until  # type: ignore[method-assign]
+    run = api.train(DROPOUT, output=folder / "cut", settings=LONG, device="cpu")
+    Learner.learn = learn  # type: ignore[method-assign]
+    again = api.resume(folder / "cut")
+    kinds = [type(module).__name__ for module in again.model.modules()]
+    return [run.finished, run.signal, again.finished, "BatchNorm2d" in kinds]
+
+
+def message(**options: Any) -> str:
+    try:
+        api.train(NET, device="cpu", **options)
+    except cnncalc.CnncalcError as error:
+        return f"{error.process}: {error}"
+    return ""
+
+
+def main(folder: Path) -> None:
+    rank = in_environment().rank
+    wrong = "nothing" if rank == 1 else data_of("parts")
+    saw = {
+        "evaluated": {name: evaluated(name, folder / name) for name in RUNS},
+        "interrupted": interrupted(folder, rank),
+        "wrong in one": message(data=wrong),
+        "taken": message(output=folder / "rich"),
+        "not finite": message(settings={"optimizer.lr": 1e20}, output=folder / "wild"),
+    }
+    (folder / f"{rank}.json").write_text(json.dumps(saw), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
