@@ -47,10 +47,8 @@ def import_network(
 
     \b
     Examples:
-      cnncalc import torchvision:resnet50 -o resnet50.yaml
-      cnncalc import torchvision:resnet18 --call "num_classes=10" --input-shape 3x64x64
-      cnncalc import mymodels.nets:SmallNet --input-shape 1x28x28 --blocks
-      cnncalc import model.onnx | cnncalc summarize -
+      cnncalc import torchvision:resnet50 --blocks -o resnet50.yaml
+      cnncalc import torchvision:squeezenet1_1 --call "num_classes=10" --input-shape 3x64x64
     """  # noqa: D301 - \b keeps typer from filling the lines
     import gc
 
