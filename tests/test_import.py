@@ -265,7 +265,7 @@ def test_what_has_no_layer_is_named_and_counted_in_nothing() -> None:
         "unknown1 (aten.cumsum.default)",
         "unknown2 (aten.mul.Tensor)",
     )
-    assert network.notes == ("6 parameters are not in the spec: gain",)
+    assert network.notes == ("parameters left out: 6 of gain",)
     table = str(summary)
     assert "incomplete, what has no layer is counted in nothing: unknown1" in table
     assert "–" in table
@@ -304,6 +304,11 @@ def test_the_first_of_several_outputs_is_imported_and_the_others_named() -> None
     assert network.notes == (
         "only the first of its 2 outputs is in the spec; left out: aten.tanh.default",
     )
+
+
+def test_what_is_left_out_of_an_analysis_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match="Several: only the first of its 2 outputs"):
+        assert len(cnncalc.analyze_module(Several(), (3, 4, 4)).layers) == 1
 
 
 class Branching(nn.Module):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def test_a_file_is_written_and_what_is_left_out_said_on_stderr() -> None:
     arguments = ["import", "my_nets:Small", "--input-shape", "3x8x8", "-o", "small.yaml"]
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "my_nets:Small: 1 parameters are not in the spec: shift\n"
+    assert done.stderr == "my_nets:Small: parameters left out: 1 of shift\n"
     assert cnncalc.analyze("small.yaml").output_shape == (2,)
 
 
@@ -145,6 +147,28 @@ def test_an_exported_program_gives_the_same_figures() -> None:
     assert cnncalc.analyze(cnncalc.load(network.spec)).totals == cnncalc.analyze("lenet").totals
 
 
+class Attack:
+    """Unpickling it leaves a file."""
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("attacked"),)
+
+
+def test_a_program_runs_nothing(folder: Path) -> None:
+    cnncalc.export({"input": [3, 4, 4], "layers": ["relu"]}, "net.pt2")
+    attack = io.BytesIO()
+    torch.save(Attack(), attack)
+    with zipfile.ZipFile("net.pt2") as archive, zipfile.ZipFile("bad.pt2", "w") as written:
+        for name in archive.namelist():
+            inputs = "sample_inputs" in name
+            written.writestr(name, attack.getvalue() if inputs else archive.read(name))
+    assert any("sample_inputs" in name for name in archive.namelist())
+    assert "bad.pt2: holds no program of torch.export" in refused("bad.pt2")
+    assert not Path("attacked").exists()
+    torch.load(io.BytesIO(attack.getvalue()), weights_only=False)
+    assert Path("attacked").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -172,8 +196,6 @@ def test_an_exported_program_gives_the_same_figures() -> None:
     ],
 )
 def test_a_mistake_is_told_in_one_line(arguments: list[str], message: str) -> None:
-    import zipfile
-
     Path("bad.pt2").write_bytes(b"\x00not a program")
     with zipfile.ZipFile("zip.pt2", "w") as archive:
         archive.writestr("a", "b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis import Summary, analyze_graph
@@ -99,7 +100,8 @@ def analyze_module(
     """The table of any module that torch.export can follow, in evaluation.
 
     `input_shape` is one sample's, `(3, 224, 224)`; the module's weights are neither copied nor
-    changed. An operation that has no layer is named and counted in nothing.
+    changed. An operation that has no layer is named and counted in nothing; what else is left out,
+    such as further outputs, is a warning.
 
     Raises:
         UsageError: the module cannot be followed, or takes or gives several tensors.
@@ -111,5 +113,8 @@ def analyze_module(
         raise torch_is_missing(error, "analyze_module") from None
     name = type(module).__name__
     sketch = read_program(trace(module, input_shape, name), name)
-    network = Architecture.from_data(imported(sketch).spec)
-    return analyze_graph(build_graph(network), dtype=dtype, batch_size=batch_size)
+    network = imported(sketch)
+    for note in network.notes:
+        warnings.warn(f"{name}: {note}", stacklevel=2)
+    graph = build_graph(Architecture.from_data(network.spec))
+    return analyze_graph(graph, dtype=dtype, batch_size=batch_size)

@@ -191,7 +191,7 @@ class _Reader:
                 prod(self.constants[name].dims) for name in left if name in self.constants
             )
             self.sketch.notes.append(
-                f"{numbers:,} parameters are not in the spec: {', '.join(left[:3])}"
+                f"parameters left out: {numbers:,} of {', '.join(left[:3])}"
                 + (" …" if len(left) > 3 else "")
             )
 

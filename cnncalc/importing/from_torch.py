@@ -215,7 +215,7 @@ class _Reader:
             numbers = sum(int(torch.Size(weight.shape).numel()) for weight in left)
             names = ", ".join(weight.name for weight in left[:NAMED])
             more = " …" if len(left) > NAMED else ""
-            self.sketch.notes.append(f"{numbers:,} parameters are not in the spec: {names}{more}")
+            self.sketch.notes.append(f"parameters left out: {numbers:,} of {names}{more}")
 
 
 def _writes_into_a_part(node: fx.Node) -> bool:

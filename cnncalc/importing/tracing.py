@@ -8,6 +8,7 @@ of plain numbers is kept.
 from __future__ import annotations
 
 import logging
+import pickle
 import warnings
 import zipfile
 from contextlib import contextmanager, nullcontext
@@ -100,15 +101,39 @@ def trace(module: nn.Module, input_shape: Sequence[int], source: str) -> Exporte
 
 
 def read_file(file: str) -> ExportedProgram:
-    """The program in a `.pt2`. Raises `UsageError` if there is none."""
+    """The program in a `.pt2`, which is data: what would run code is refused.
+
+    Raises:
+        UsageError: there is none.
+    """
     try:
-        with _quiet():
+        with _quiet(), _tensors_only():
             return torch.export.load(file)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged file can make it raise
         what = "holds no program of torch.export" if zipfile.is_zipfile(file) else "is no .pt2 file"
         raise UsageError(f"{file}: {what}: {_reason(error)}") from None
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """Lets nothing but tensors be unpickled: PyTorch would run what a program's pickles say."""
+    load, load_object, loads = torch.load, torch._C._pickle_load_obj, pickle.loads
+
+    def load_tensors(*arguments: Any, **options: Any) -> Any:
+        return load(*arguments, **{**options, "weights_only": True})
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise pickle.UnpicklingError(
+            "it holds objects of Python, and only tensors are safe to read"
+        )
+
+    torch.load, torch._C._pickle_load_obj, pickle.loads = load_tensors, refuse, refuse
+    try:
+        yield
+    finally:
+        torch.load, torch._C._pickle_load_obj, pickle.loads = load, load_object, loads
 
 
 def _reason(error: Exception) -> str:
