@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 
 from torch import nn  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from cnncalc.importing.from_torch import read_program  # noqa: E402
 from cnncalc.importing.tracing import trace  # noqa: E402
@@ -25,7 +26,6 @@ PUBLISHED = {
     "alexnet": (61_100_840, 714_188_480),
     "convnext_tiny": (28_589_128, 4_455_531_264),
     "efficientnet_b0": (5_288_548, 385_814_752),
-    "mobilenet_v2": (3_504_872, 300_774_272),
     "mobilenet_v3_small": (2_542_856, 56_510_400),
     "regnet_y_400mf": (4_344_144, 401_842_848),
     "resnet18": (11_689_512, 1_814_073_344),
@@ -33,11 +33,8 @@ PUBLISHED = {
     "squeezenet1_1": (1_235_496, 349_151_936),
 }
 """Parameters as torchvision publishes them, multiply-adds as FlopCounterMode counts them."""
-LARGE = {
-    "densenet121": (7_978_856, 2_834_161_664),
-    "inception_v3": (27_161_264 - 3_326_696, 5_713_216_096),
-}
-"""The published parameters of Inception v3 include its auxiliary head, which evaluation skips."""
+LARGE = {"inception_v3": (27_161_264 - 3_326_696, 5_713_216_096)}
+"""Its published parameters include its auxiliary head, which evaluation skips."""
 SIDES = {"alexnet": 64, "inception_v3": 96}
 BUNDLED = ("lenet", "lenet5_1998", "alexnet", "googlenet", "mlp3", "conv_example")
 
@@ -101,6 +98,21 @@ def test_published_figures_and_the_same_outputs(name: str) -> None:
 @pytest.mark.parametrize("name", LARGE)
 def test_published_figures_and_the_same_outputs_of_large_networks(name: str) -> None:
     assert_same(name, LARGE[name])
+
+
+def test_concats_that_grow_are_nested_and_repeated() -> None:
+    """DenseNet's layers concatenate all before them; a spec nests, with the same numbers."""
+    model = torchvision.models.DenseNet(8, (2, 3), 16, bn_size=2, num_classes=5).eval()
+    sketch = read_program(trace(model, (3, 64, 64), "it"), "it")
+    plain, blocks = imported(sketch), imported(sketch, blocks=True)
+    assert "inputs" not in plain.text
+    assert "repeat: 3\n" in blocks.text
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 64, 64))
+    for network in (plain, blocks):
+        totals = analyzed(network).totals
+        assert totals.parameters == sum(p.numel() for p in model.parameters())
+        assert 2 * totals.multiply_adds == counter.get_total_flops()
 
 
 def test_the_main_output_of_a_segmentation_network() -> None:

@@ -59,11 +59,12 @@ NETWORKS = {
         {"concat": [[], [{"conv": CONV}]]},
         {"concat": [[], [{"conv": CONV}]]},
         {"avg_pool": 2},
+        "layer_norm",
+        "gelu",
         {"conv_transpose": {"out_channels": 4, "kernel_size": 2, "stride": 2}},
         {"upsample": {"scale_factor": 2}},
         "relu6",
     ],
-    "layer_norm": [{"conv": CONV}, "layer_norm", {"conv": CONV}, "gelu"],
 }
 
 

@@ -48,7 +48,7 @@ def import_network(
     \b
     Examples:
       cnncalc import torchvision:resnet50 --blocks -o resnet50.yaml
-      cnncalc import torchvision:squeezenet1_1 --call "num_classes=10" --input-shape 3x64x64
+      cnncalc import torchvision:squeezenet1_1 --call "num_classes=10"
     """  # noqa: D301 - \b keeps typer from filling the lines
     import gc
 
