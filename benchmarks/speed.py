@@ -3,8 +3,9 @@
     python benchmarks/speed.py
 
 Cold start: `cnncalc summarize lenet.yaml` against a script that only imports what any such tool
-imports and defines one model. In process: load, graph and analysis of ResNet-152, and of chains
-of written-out layers, whose time must grow with their length and no faster. Exits 1 on a miss.
+imports and defines one model; and `cnncalc list`, which analyses every bundled network. In process:
+load, graph and analysis of ResNet-152 and of EfficientNet-B7, and of chains of written-out layers,
+whose time must grow with their length and no faster. Exits 1 on a miss.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ def write_chain(path: Path, layers: int) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def in_process(runs: int = 30) -> float:
-    """Median seconds to load, expand and analyse ResNet-152."""
+def in_process(name: str, runs: int = 30) -> float:
+    """Median seconds to load, expand and analyse a bundled network."""
     taken = []
     for _ in range(runs):
         start = time.perf_counter()
-        cnncalc.analyze(cnncalc.load("resnet152"))
+        cnncalc.analyze(cnncalc.load(name))
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 
@@ -63,7 +64,7 @@ def in_process(runs: int = 30) -> float:
 def main() -> None:
     compile_package()
     python = sys.executable
-    in_process(3)
+    in_process("efficientnet_b7", 3)
     with tempfile.TemporaryDirectory() as folder:
         files = {size: Path(folder) / f"{size}.yaml" for size in SIZES}
         for size, file in files.items():
@@ -75,7 +76,8 @@ def main() -> None:
             },
             runs=15,
         )
-        resnet = in_process()
+        listing = interleaved({"list": [python, "-m", "cnncalc", "list"]}, runs=5)["list"]
+        resnet, efficientnet = in_process("resnet152"), in_process("efficientnet_b7")
         chains = interleaved(
             {
                 str(size): [python, "-c", CHAIN, str(file), str(size)]
@@ -91,7 +93,9 @@ def main() -> None:
         [
             Row("cold LeNet, times the base", cold["lenet"].seconds / base, at_most=1.5),
             Row("cold LeNet, MB", cold["lenet"].megabytes),
+            Row("cold list of every network, s", listing.seconds, at_most=3 * base / BASE_SECONDS),
             Row("ResNet-152 in process, s", resnet, at_most=0.022 * base / BASE_SECONDS),
+            Row("EfficientNet-B7 in process, s", efficientnet, at_most=0.1 * base / BASE_SECONDS),
             *(Row(f"chain of {size:,} layers, s", seconds[size]) for size in SIZES[:-1]),
             Row(f"chain of {longest:,}, s", seconds[longest], at_most=3 * base / BASE_SECONDS),
             Row("its time over that of half of it", seconds[longest] / seconds[half], at_most=2.6),

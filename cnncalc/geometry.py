@@ -12,7 +12,7 @@ in the corners. Axes are counted in units, windows in units of the axis they sli
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -52,28 +52,35 @@ class Window:
 
     def output_size(self, size: int) -> Expr:
         """Number of places for the window on an axis of `size` units; may be below 1."""
-        n = sym("n", size)
-        if self.same:
-            return ceil_divide(n, sym("s", self.stride))
-        stride = sym("s", self.stride)
-        span = self._padded(n) - self._extent_formula()
-        if not self.ceil_mode:
-            return floor_divide(span, stride) + 1
-        places = ceil_divide(span, stride) + 1
-        if (places.value - 1) * self.stride >= size + self.before:
-            return places - 1  # PyTorch: a last window that starts in the padding is dropped
-        return places
+        return _places(self, size)
 
-    def _padded(self, n: Expr) -> Expr:
-        if self.before == self.after:
-            return n + 2 * sym("p", self.before)
-        return n + sym("p₀", self.before) + sym("p₁", self.after)
 
-    def _extent_formula(self) -> Expr:
-        kernel = sym("k", self.kernel)
-        if self.dilation == 1:
-            return kernel
-        return sym("d", self.dilation) * (kernel - 1) + 1
+@lru_cache(maxsize=4096)
+def _places(window: Window, size: int) -> Expr:
+    """`⌊(n + 2p − k)/s⌋ + 1`; a network asks for the same few again and again."""
+    n, stride = sym("n", size), sym("s", window.stride)
+    if window.same:
+        return ceil_divide(n, stride)
+    span = _padded(window, n) - _extent_formula(window)
+    if not window.ceil_mode:
+        return floor_divide(span, stride) + 1
+    places = ceil_divide(span, stride) + 1
+    if (places.value - 1) * window.stride >= size + window.before:
+        return places - 1  # PyTorch: a last window that starts in the padding is dropped
+    return places
+
+
+def _padded(window: Window, n: Expr) -> Expr:
+    if window.before == window.after:
+        return n + 2 * sym("p", window.before)
+    return n + sym("p₀", window.before) + sym("p₁", window.after)
+
+
+def _extent_formula(window: Window) -> Expr:
+    kernel = sym("k", window.kernel)
+    if window.dilation == 1:
+        return kernel
+    return sym("d", window.dilation) * (kernel - 1) + 1
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,25 @@ from typing import TYPE_CHECKING, Any
 from typer.testing import CliRunner
 
 import cnncalc
+from cnncalc import bundled as library
 from cnncalc.cli import app
 
 if TYPE_CHECKING:
     from cnncalc import LayerSummary, Summary
 
+LECTURES = (
+    *("alexnet", "conv_example", "googlenet", "lenet", "lenet5", "lenet5_1998", "lenet5_wide"),
+    *("mlp1", "mlp3", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg", "vgg16"),
+)
+"""Bundled networks that lectures show."""
+CHOSEN = {
+    "mnasnet": ("mnasnet1_0",),
+    "regnet": ("regnet_x_400mf", "regnet_y_400mf"),
+    "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    "unet": ("unet_same",),
+    "vgg_imagenet": ("vgg16",),
+}
+"""Variants that stand for their family in place of the first."""
 NAMES = ("name", "inputs", "layer", "kind", "formulas")
 _SUPERSCRIPTS = {char: str(digit) for digit, char in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 _TOKEN = re.compile(rf"\s*(\d+|[{''.join(_SUPERSCRIPTS)}]+|[-−+·×/()⌊⌋⌈⌉])")
@@ -105,6 +119,16 @@ def _atom(tokens: list[str]) -> Fraction:
     if token + closing not in ("()", "⌊⌋", "⌈⌉"):
         raise ValueError(f"{token!r} is closed by {closing!r}")
     return {"(": value, "⌊": Fraction(math.floor(value)), "⌈": Fraction(math.ceil(value))}[token]
+
+
+def representatives() -> list[str]:
+    """Bundled networks: one of every family, mostly. All of them would take the tests minutes;
+    test_zoo.py holds their totals."""
+    names: list[str] = []
+    for file in library.files():
+        variants = [variant for path, variant in library.entries() if path == file and variant]
+        names += CHOSEN.get(file.stem) or variants[:1] or [file.stem]
+    return names
 
 
 def network(shape: list[int], *layers: Any, **keys: Any) -> dict[str, Any]:

@@ -7,28 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import representatives
 
 import cnncalc
-from cnncalc import bundled
 from cnncalc.expansion import build_graph
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 SPECS = Path(__file__).parent / "specs"
 NETWORKS = [
-    *((str(file), variant) for file, variant in bundled.entries()),
-    *((str(file), None) for file in sorted(SPECS.glob("*.yaml"))),
+    *representatives(),
+    *map(str, sorted(SPECS.glob("*.yaml"))),
 ]
 
 
-def identify(case: tuple[str, str | None]) -> str:
-    return case[1] or Path(case[0]).stem
-
-
-@pytest.fixture(params=NETWORKS, ids=map(identify, NETWORKS))
+@pytest.fixture(params=NETWORKS, ids=[Path(name).stem for name in NETWORKS])
 def architecture(request: pytest.FixtureRequest) -> cnncalc.Architecture:
-    path, variant = request.param
-    architecture = cnncalc.load(path, variant=variant)
+    architecture = cnncalc.load(request.param)
     try:
         build_graph(architecture)
     except cnncalc.SpecError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import re
 import shlex
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from processes import invoke
 
 import cnncalc
 from cnncalc.layers.base import REGISTRY
@@ -64,6 +66,28 @@ def test_readme_begins_with_two_commands_and_ci_runs_the_second() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "README.md" in ci
     assert "pytest" not in ci
+
+
+@pytest.mark.slow
+def test_training_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over 96% of the test images are right, and the curve is drawn."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```sh-session\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    monkeypatch.chdir(tmp_path)
+    for line in block[1].splitlines():
+        program, *arguments = shlex.split(line.removeprefix("$ "))
+        assert program == "cnncalc"
+        status, _, errors = invoke(*arguments)
+        assert status == 0, errors
+    metrics = (tmp_path / "runs" / "lenet" / "metrics.csv").read_text(encoding="utf-8")
+    rows = [*csv.DictReader(metrics.splitlines())]
+    assert len(rows) == 15
+    assert float(rows[-1]["test_accuracy"]) > 0.96
+    assert (tmp_path / "digits.svg").stat().st_size > 10_000
 
 
 def test_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,7 +114,7 @@ def rows_of_tables() -> set[str]:
         | shares
         | quiz
         | neurons
-        | {"cs231n: W=10, F=3, P=0, S=2"}
+        | {"cs231n: W=10, F=3, P=0, S=2", "torchvision, inception_v3: parameters"}
     )
 
 

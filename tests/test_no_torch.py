@@ -20,7 +20,7 @@ COMMANDS = {
     "summarize": ["summarize", "lenet.yaml"],
     "lecture": ["summarize", "resnet50", "--columns", "lecture", "--depth", "2"],
     "formulas": ["summarize", "googlenet", "--formulas"],
-    "list": ["list"],
+    "list": ["list", "lenet"],
     "show": ["show", "resnet152"],
     "schema": ["schema"],
     "help": ["summarize", "--help"],

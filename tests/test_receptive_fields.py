@@ -19,10 +19,10 @@ import cnncalc
 
 TABLE = reference("receptive_fields")
 FILES = {
-    "alexnet_v2": "alexnet_v2.yaml",
-    "vgg_16": "vgg.yaml",
-    "mobilenet_v1": "mobilenet_v1.yaml",
-    "resnet_v1_50": "resnet_v1_slim.yaml",
+    "alexnet_v2": SPECS / "alexnet_v2.yaml",
+    "vgg_16": SPECS / "vgg.yaml",
+    "mobilenet_v1": "mobilenet_v1",
+    "resnet_v1_50": SPECS / "resnet_v1_slim.yaml",
 }
 LAST = {
     "alexnet_v2": "alexnet_v2/pool5",
@@ -39,7 +39,7 @@ def spec(name: str) -> dict[str, Any]:
 
 @cache
 def summary(model: str, resolution: int) -> cnncalc.Summary:
-    network = cnncalc.load(SPECS / FILES[model], input=[3, resolution, resolution])
+    network = cnncalc.load(FILES[model], input=[3, resolution, resolution])
     return cnncalc.analyze(network)
 
 

@@ -10,10 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from markdown_it import MarkdownIt
-from support import bundled, cnncalc_output, conv, evaluate, network, summarize
+from support import LECTURES, bundled, cnncalc_output, conv, evaluate, network, summarize
 
 import cnncalc
-from cnncalc import bundled as files
 from cnncalc.render import render
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnncalc import Summary
 
-NETWORKS = [variant or file.stem for file, variant in files.entries()]
+NETWORKS = LECTURES
 TRICKY = r"A|B *c* _d_ `e` <b>f</b> & $g$ [h](i) ~~j~~ {k} %l #m ^n \o é “p” 5_q"
 LECTURE = [
     ["1×28×28 · nn.Conv2d(1, 32, kernel_size=5)", "32×24×24", "832", "460,800"],

@@ -7,13 +7,12 @@ import io
 import json
 
 import pytest
-from support import bundled, conv, evaluate, evaluate_shape, summarize
+from support import bundled, conv, evaluate, evaluate_shape, representatives, summarize
 
 import cnncalc
-from cnncalc import bundled as files
 from cnncalc.render import render
 
-NETWORKS = [variant or file.stem for file, variant in files.entries()]
+NETWORKS = representatives()
 
 
 def rows_of_csv(text: str) -> list[dict[str, str]]:

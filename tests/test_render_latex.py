@@ -8,9 +8,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support import bundled, summarize
+from support import LECTURES, bundled, summarize
 
-from cnncalc import bundled as files
 from cnncalc.folding import fold
 from cnncalc.render import render
 from cnncalc.render.latex import ROWS_OF_A_PAGE, escape, maths
@@ -18,7 +17,7 @@ from cnncalc.render.latex import ROWS_OF_A_PAGE, escape, maths
 if TYPE_CHECKING:
     from pathlib import Path
 
-NETWORKS = [variant or file.stem for file, variant in files.entries()]
+NETWORKS = LECTURES
 VIEWS = [*((columns, False) for columns in (None, "lecture", "weights", "full")), (None, True)]
 TRICKY = r'A&B *c* _d_ `e` <f> 5% $g$ #h {i} j^2 k~l m\n o|p "q" – × · − … → 2² ⌊x⌋ ⌈y⌉ é'
 TEX = next(filter(None, map(shutil.which, ("pdflatex", "tectonic", "latexmk"))), None)

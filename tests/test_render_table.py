@@ -6,14 +6,13 @@ import re
 
 import pytest
 from rich.cells import cell_len
-from support import bundled, network, summarize
+from support import LECTURES, bundled, network, summarize
 
 import cnncalc
-from cnncalc import bundled as files
 from cnncalc.folding import fold
 from cnncalc.render import render
 
-NETWORKS = [variant or file.stem for file, variant in files.entries()]
+NETWORKS = LECTURES
 WIDTHS = (60, 80, 100, 120, 200)
 EVERYTHING = ("name", "layer", "output", "parameters", "multiply-adds", "share", "receptive field")
 

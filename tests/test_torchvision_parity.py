@@ -1,14 +1,13 @@
-"""torchvision's own networks, written as specs: as many numbers in each, and the same outputs.
+"""torchvision's own networks beside the bundled ones: as many numbers in each, the same settings
+of their norms and dropouts, and the same outputs.
 
-Each is given torchvision's randomly initialised weights, in order and without a `map`. A norm's
-statistics are those of a random batch, its weights are moved off 1 and 0, so that none of its four
-vectors could stand in for another.
+Each is given torchvision's randomly initialised weights, in order. A norm's statistics are those
+of a random batch, its weights are moved off 1 and 0, so that none of its four vectors could stand
+in for another.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -21,31 +20,31 @@ torchvision = pytest.importorskip("torchvision", reason="torchvision is not inst
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-SPECS = Path(__file__).parent / "specs"
+OPTIONS: dict[str, dict[str, bool]] = {
+    "googlenet": {"aux_logits": False, "init_weights": True},
+    "inception_v3": {"aux_logits": False, "init_weights": False},
+}
+BUNDLED_AS = {"alexnet": "alexnet_torchvision", "googlenet": "googlenet_torchvision"}
 
 
 class Counterpart(NamedTuple):
-    """Our spec of one of torchvision's networks."""
+    """One of torchvision's networks, and how the outputs are compared."""
 
-    theirs: str
-    """The function of torchvision.models."""
-    spec: str | Path
-    parameters: Mapping[str, Any] = MappingProxyType({})
-    side: int = 64
-    """Of the images on which the outputs are compared."""
+    name: str
+    shape: tuple[int, ...] = (3, 64, 64)
+    """Of one image."""
     gain: float = 1.0
     """√6 where PyTorch's default weights would let the image fade to nothing."""
 
     def ours(self) -> Any:
-        return cnncalc.build(cnncalc.load(self.spec, parameters=dict(self.parameters)))
+        return cnncalc.build(BUNDLED_AS.get(self.name, self.name))
 
     def torchvisions(self) -> Any:
-        if self.theirs == "resnet18_cifar":
+        if self.name == "resnet18_cifar":
             return _for_cifar(torchvision.models.resnet18(num_classes=10))
-        options = {"aux_logits": False, "init_weights": True} if self.theirs == "googlenet" else {}
-        return getattr(torchvision.models, self.theirs)(**options)
+        return torchvision.models.get_model(self.name, **OPTIONS.get(self.name, {}))
 
 
 def _for_cifar(model: Any) -> Any:
@@ -55,29 +54,41 @@ def _for_cifar(model: Any) -> Any:
     return model
 
 
-VGGS = {
-    "vgg11": [1, 1, 2, 2, 2],
-    "vgg13": [2] * 5,
-    "vgg16": [2, 2, 3, 3, 3],
-    "vgg19": [2, 2, 4, 4, 4],
-}
-"""Convolutions in each stage."""
-ALEXNET = Counterpart("alexnet", SPECS / "alexnet_torchvision.yaml", side=224, gain=6**0.5)
-COUNTERPARTS = {
-    "alexnet": ALEXNET,
-    "googlenet": Counterpart("googlenet", SPECS / "googlenet_torchvision.yaml"),
-}
-COUNTERPARTS["resnet18_cifar"] = Counterpart("resnet18_cifar", "resnet18_cifar", side=32)
-for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
-    COUNTERPARTS[name] = Counterpart(name, name)
-for name, convs in VGGS.items():
-    COUNTERPARTS[name] = Counterpart(name, "vgg16", {"convs": convs}, side=224)
-    with_norms = {"depths": convs, "batch_norm": True}
-    COUNTERPARTS[f"{name}_bn"] = Counterpart(f"{name}_bn", SPECS / "vgg.yaml", with_norms, side=224)
-NAMES = [
-    pytest.param(name, marks=pytest.mark.slow if case.side == 224 else ())
-    for name, case in COUNTERPARTS.items()
+WHOLE = (3, 224, 224)
+COMPARED = [
+    Counterpart("alexnet", WHOLE, gain=6**0.5),
+    *(Counterpart(name, WHOLE) for name in ("vgg11", "vgg11_bn", "vgg16", "vgg19_bn")),
+    Counterpart("googlenet"),
+    *(Counterpart(f"resnet{n}") for n in (18, 34, 50, 101, 152)),
+    Counterpart("resnet18_cifar", (3, 32, 32)),
+    Counterpart("resnext50_32x4d"),
+    Counterpart("wide_resnet50_2"),
+    Counterpart("densenet121"),
+    Counterpart("squeezenet1_0"),
+    Counterpart("squeezenet1_1"),
+    Counterpart("mobilenet_v2"),
+    Counterpart("mobilenet_v3_small"),
+    Counterpart("mnasnet0_5"),
+    Counterpart("shufflenet_v2_x0_5"),
+    Counterpart("efficientnet_b0"),
+    Counterpart("efficientnet_v2_s"),
+    Counterpart("regnet_x_400mf"),
+    Counterpart("regnet_y_400mf"),
+    Counterpart("convnext_tiny"),
+    Counterpart("inception_v3", (3, 96, 96)),
+    Counterpart("r3d_18", (3, 4, 32, 32)),
+    Counterpart("mc3_18", (3, 4, 32, 32)),
+    Counterpart("r2plus1d_18", (3, 4, 32, 32)),
 ]
+FAST = ("googlenet", "resnet18_cifar", *(f"resnet{n}" for n in (18, 34, 50, 101, 152)))
+CASES = [
+    pytest.param(case, id=case.name, marks=() if case.name in FAST else pytest.mark.slow)
+    for case in COMPARED
+]
+NOT_RUN = (
+    *("vgg13", "vgg13_bn", "vgg16_bn", "vgg19"),
+    *("mobilenet_v3_large", "efficientnet_b7", "efficientnet_v2_l", "convnext_base"),
+)
 
 
 def sizes(tensors: Iterable[Any]) -> tuple[int, int]:
@@ -86,41 +97,73 @@ def sizes(tensors: Iterable[Any]) -> tuple[int, int]:
     return len(numbers), sum(numbers)
 
 
-@pytest.mark.parametrize("name", COUNTERPARTS)
-def test_as_many_parameters_and_buffers(name: str) -> None:
+def settings(model: Any) -> dict[str, list[Any]]:
+    """What layers do beside their weights, in order; stochastic depths that drop nothing apart."""
+    modules = [*model.modules()]
+    idle = {
+        id(unit.stochastic_depth)
+        for unit in modules
+        if hasattr(unit, "stochastic_depth") and not getattr(unit, "use_res_connect", True)
+    }
+    found: dict[str, list[Any]] = {"norms": [], "dropouts": [], "depths": []}
+    for module in modules:
+        kind = type(module).__name__
+        if "Norm" in kind and hasattr(module, "eps"):
+            found["norms"].append((module.eps, round(getattr(module, "momentum", 0), 9)))
+        elif kind == "Dropout":
+            found["dropouts"].append(module.p)
+        elif kind == "StochasticDepth" and module.p > 0 and id(module) not in idle:
+            found["depths"].append((round(module.p, 9), module.mode))
+    return found
+
+
+@pytest.mark.parametrize("name", [*(case.name for case in COMPARED), *NOT_RUN])
+def test_as_many_parameters_and_buffers_and_the_same_settings(name: str) -> None:
+    case = Counterpart(name)
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):  # whose widths are tensors
+        theirs = case.torchvisions()
     with torch.device("meta"):
-        theirs, ours = COUNTERPARTS[name].torchvisions(), COUNTERPARTS[name].ours()
+        ours = case.ours()
     assert sizes(ours.parameters()) == sizes(theirs.parameters())
     assert sizes(ours.buffers()) == sizes(theirs.buffers())
+    assert settings(ours) == settings(theirs)
 
 
 def randomise(model: Any, images: Any, gain: float) -> None:
     """Moves every vector off its constant, and takes the norms' statistics from `images`."""
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.dim() == 1:
+            if parameter.numel() == max(parameter.shape):
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
             else:
                 parameter.mul_(gain)
         for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.momentum = None  # the mean of what it has seen: these images
         model.train()(images)
     model.eval()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_output(name: str) -> None:
+def layer_scales(ours: Any, theirs: Any) -> dict[str, str]:
+    """ConvNeXt's, which torchvision names before the other weights of a unit."""
+    mine, others = (
+        [name for name in model.state_dict() if "layer_scale" in name] for model in (ours, theirs)
+    )
+    return dict(zip(mine, others, strict=True))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_output(case: Counterpart) -> None:
     torch.manual_seed(0)
-    case = COUNTERPARTS[name]
     theirs = case.torchvisions()
-    randomise(theirs, torch.randn(2, 3, 64, 64), case.gain)
+    seen = (3, 64, 64) if case.shape == WHOLE else case.shape
+    randomise(theirs, torch.randn(2, *seen), case.gain)
     with torch.device("meta"):
         ours = case.ours()
     ours.to_empty(device="cpu").eval()
-    loaded = cnncalc.load_weights(ours, theirs.state_dict())
+    loaded = cnncalc.load_weights(ours, theirs.state_dict(), map=layer_scales(ours, theirs))
     assert len(loaded.matched) == len(theirs.state_dict())
-    x = torch.randn(2, 3, case.side, case.side)
+    x = torch.randn(2, *case.shape)
     with torch.no_grad():
         expected, output = theirs(x), ours(x)
     scale = float(expected.abs().max())
@@ -130,7 +173,7 @@ def test_the_same_output(name: str) -> None:
 
 def test_the_multiply_adds_of_the_network_for_cifar() -> None:
     with torch.device("meta"):
-        theirs, image = COUNTERPARTS["resnet18_cifar"].torchvisions(), torch.empty(1, 3, 32, 32)
+        theirs, image = Counterpart("resnet18_cifar").torchvisions(), torch.empty(1, 3, 32, 32)
     with FlopCounterMode(display=False) as counter:
         theirs(image)
     totals = cnncalc.analyze("resnet18_cifar").totals

@@ -189,6 +189,25 @@ print(ends.count(-signal.SIGKILL))
 """
 
 
+class Listed(torch.utils.data.Dataset[Any]):
+    """A data set that is asked for its items one by one."""
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return torch.full((1, 8, 8), index * 10, dtype=torch.uint8), index % 10
+
+
+def test_a_stream_resumes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"epochs": 2, "batch_size": 8}
+    train(tmp_path / "whole", settings, data=Listed())
+    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    assert not train(tmp_path / "cut", settings, data=Listed(), progress=StopAt(2)).finished
+    assert api.resume(tmp_path / "cut", data=Listed()).finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9, 20 times: the weights are those of a run that was left alone."""

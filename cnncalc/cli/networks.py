@@ -7,23 +7,58 @@ from typing import Annotated
 
 import typer
 
-from cnncalc.cli.options import complete_name
+from cnncalc.cli.options import Format, complete_name
 from cnncalc.cli.output import terminal_width, write
 from cnncalc.errors import UsageError
 
 
-def list_networks() -> None:
+def complete_sort(incomplete: str) -> list[str]:
+    """Figures to sort by."""
+    from cnncalc.render.listing import SORTS
+
+    return [name for name in SORTS if name.startswith(incomplete)]
+
+
+def list_networks(
+    text: Annotated[
+        str,
+        typer.Argument(
+            help="Only those whose name, family or source holds it.",
+            metavar="TEXT",
+            show_default=False,
+        ),
+    ] = "",
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="FIGURE",
+            help="name, parameters, multiply-adds, receptive-field or input; the smallest first.",
+            autocompletion=complete_sort,
+        ),
+    ] = None,
+    format: Format = "table",  # noqa: A002 - the option's own word
+) -> None:
     """List the bundled networks.
 
-    With their inputs, parameters, multiply-adds and sources.
+    By family, with their inputs, parameters, multiply-adds, receptive fields and sources.
 
     \b
     Examples:
       cnncalc list
+      cnncalc list resnet --sort parameters
+      cnncalc list "et al. 2015" --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.render.listing import render_listing
+    from cnncalc.render.listing import listing, listing_json, listing_table
+    from cnncalc.render.runs import check_format
 
-    write(render_listing(terminal_width(sys.stdout)))
+    as_json = check_format(format) == "json"
+    networks = listing(text, sort)
+    if as_json:
+        write(listing_json(networks))
+    else:
+        width = terminal_width(sys.stdout)
+        write(listing_table(networks, by_family=sort is None, width=width))
 
 
 def show(

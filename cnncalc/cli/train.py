@@ -128,23 +128,20 @@ def train(
     progress = watcher(quiet=quiet)
     try:
         if resume is not None:
-            of_a_new_run = {
-                "SPEC": spec,
-                "--set of a parameter": others,
-                "--variant": variant,
-                "--input": input_shape,
-                "--output": output,
-                "--init": init,
-                "--init-partial": init_partial or None,
-                "--rewrite": rewrite,
-                "--compile": compiled,
-                "--dry-run": dry_run or None,
-            }
-            given = [name for name, value in of_a_new_run.items() if value not in (None, [])]
-            if given:
-                raise UsageError(
-                    f"--resume goes on with a run as it was: {given[0]} cannot stand beside it"
-                )
+            _check_stands_alone(
+                {
+                    "SPEC": spec,
+                    "--set of a parameter": others,
+                    "--variant": variant,
+                    "--input": input_shape,
+                    "--output": output,
+                    "--init": init,
+                    "--init-partial": init_partial or None,
+                    "--rewrite": rewrite,
+                    "--compile": compiled,
+                    "--dry-run": dry_run or None,
+                }
+            )
             run = api.resume(
                 resume,
                 device=device,
@@ -186,3 +183,11 @@ def train(
         raise typer.Exit(128 + run.signal)
     if not quiet and is_first():
         write(f"{run.folder}\n")
+
+
+def _check_stands_alone(of_a_new_run: dict[str, Any]) -> None:
+    given = [name for name, value in of_a_new_run.items() if value not in (None, [], {})]
+    if given:
+        raise UsageError(
+            f"--resume goes on with a run as it was: {given[0]} cannot stand beside it"
+        )

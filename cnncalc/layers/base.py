@@ -7,6 +7,7 @@ Subclassing registers the class under its `kind`.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -100,18 +101,20 @@ class Layer(BaseModel):
 
     def non_default(self, *names: str) -> dict[str, Any]:
         """Those of the named fields whose values differ from their defaults."""
-        fields = type(self).model_fields
-        return {
-            name: value
-            for name in names
-            if (value := getattr(self, name)) != fields[name].get_default(call_default_factory=True)
-        }
+        defaults, values = _defaults(type(self)), vars(self)
+        return {name: values[name] for name in names if values[name] != defaults[name]}
 
     def require_axes(self, x: Shape) -> None:
         """Raises `ShapeError` unless `x` has channels and one, two or three spatial axes."""
         if not 1 < len(x) <= 4:
             need = "[C, L], [C, H, W] or [C, D, H, W]"
             raise ShapeError(f"needs an input of {need}; received {write_shape(x)}")
+
+
+@cache
+def _defaults(layer: type[Layer]) -> dict[str, Any]:
+    fields = layer.model_fields
+    return {name: fields[name].get_default(call_default_factory=True) for name in fields}
 
 
 class Elementwise(Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncalc.errors import ShapeError
@@ -184,22 +185,36 @@ def fan_in(channels: int, groups: int, name: str = "in") -> Expr:
 
 def windows(layer: Any, sizes: Shape) -> tuple[Window, ...]:
     """The windows of a layer with kernel_size, stride, padding and perhaps more."""
+    fields = vars(layer)
+    return _windows(
+        tuple(sizes),
+        fields["kernel_size"],
+        fields["stride"],
+        fields["padding"],
+        fields.get("dilation", 1),
+        fields.get("ceil_mode", False),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _windows(
+    sizes: Shape,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None,
+    padding: int | tuple[int, ...] | str,
+    dilation: int | tuple[int, ...],
+    ceil_mode: bool,
+) -> tuple[Window, ...]:
     axes = len(sizes)
-    kernels = spread("kernel_size", layer.kernel_size, axes)
-    strides = kernels if layer.stride is None else spread("stride", layer.stride, axes)
-    dilations = spread("dilation", getattr(layer, "dilation", 1), axes)
-    if layer.padding == "same":
-        return tuple(
-            Window.of_same(n, kernel, stride, dilation)
-            for n, kernel, stride, dilation in zip(sizes, kernels, strides, dilations, strict=True)
-        )
-    padding = 0 if layer.padding == "valid" else layer.padding
-    ceil_mode = getattr(layer, "ceil_mode", False)
+    kernels = spread("kernel_size", kernel_size, axes)
+    strides = kernels if stride is None else spread("stride", stride, axes)
+    dilations = spread("dilation", dilation, axes)
+    if padding == "same":
+        return tuple(map(Window.of_same, sizes, kernels, strides, dilations))
+    rings = spread("padding", 0 if isinstance(padding, str) else padding, axes)
     return tuple(
         Window(kernel, stride, ring, ring, dilation, ceil_mode)
-        for kernel, stride, ring, dilation in zip(
-            kernels, strides, spread("padding", padding, axes), dilations, strict=True
-        )
+        for kernel, stride, ring, dilation in zip(kernels, strides, rings, dilations, strict=True)
     )
 
 

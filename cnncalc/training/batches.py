@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
@@ -105,17 +106,28 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def streamed(
-    stream: Stream, parts: Sequence[Tensor], device: torch.device
+    stream: Stream, parts: Sequence[Tensor], device: torch.device, seed: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The samples of each part, decoded by worker processes ahead of their turn."""
+    """The samples of each part, decoded by worker processes ahead of their turn.
+
+    `seed` is for data that draw random numbers themselves.
+    """
     loader: DataLoader[Any] = DataLoader(
         stream,
         batch_sampler=[part.tolist() for part in parts],
         num_workers=max(min((os.cpu_count() or 1) // here().local_count, MAX_WORKERS), 1),
         pin_memory=device.type == "cuda",
+        generator=torch.Generator().manual_seed(seed),  # else it draws from the model's numbers
+        worker_init_fn=_leave_signals,
     )
     for images, labels in loader:
         yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+def _leave_signals(_: int) -> None:
+    """Ctrl-C and torchrun signal workers too: the process that trains finishes its step first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def mixed(*numbers: int) -> int:
@@ -164,13 +176,13 @@ class TrainingBatches:
         if here().count > 1:
             yield from self._shared(parts, step)
             return
-        for number, (images, labels) in enumerate(self._raw(parts), step):
+        for number, (images, labels) in enumerate(self._raw(parts, step), step):
             yield self.batch(images, labels, number)
 
     def sample(self, size: int) -> Batch:
         """`size` images, treated as those of the first step."""
         index = torch.arange(size) % len(self.split.labels)
-        return self.batch(*next(self._raw([index])), 0)
+        return self.batch(*next(self._raw([index], 0)), 0)
 
     def _shared(self, parts: Sequence[Tensor], step: int) -> Iterator[Batch]:
         """What this process has of each batch; that may be no sample at all."""
@@ -179,7 +191,7 @@ class TrainingBatches:
         mine = (share.of(part) for share, part in zip(shares, parts, strict=True))
         read = [own if len(own) else part[:1] for own, part in zip(mine, parts, strict=True)]
         for number, ((images, labels), share) in enumerate(
-            zip(self._raw(read), shares, strict=True), step
+            zip(self._raw(read, step), shares, strict=True), step
         ):
             count = sum(share.sizes)
             yield self.batch(images[:count], labels[:count], number, share)
@@ -197,10 +209,11 @@ class TrainingBatches:
             for x, y in islice(ready, 0 if group else start % count, None):
                 yield Batch(x, y, y)
 
-    def _raw(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images as they are, and labels, on the device."""
+    def _raw(self, parts: Sequence[Tensor], step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images as they are, and labels, on the device; the first are those of step `step`."""
         if isinstance(self.split, Stream):
-            yield from streamed(self.split, parts, self.device)
+            seed = mixed(self.recipe.seed, step, 4)
+            yield from streamed(self.split, parts, self.device, seed)
             return
         for part in parts:
             yield self._gathered(self.split, part)
