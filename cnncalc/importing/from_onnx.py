@@ -16,13 +16,14 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper, shape_inference
 
 from cnncalc.errors import UsageError
-from cnncalc.importing.onnx_operators import TRANSLATORS
+from cnncalc.importing import onnx_operators, onnx_shapes
 from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
 
+TRANSLATORS = {**onnx_operators.TRANSLATORS, **onnx_shapes.TRANSLATORS}
 BATCH = 2
 """Samples where the file leaves their number open."""
 SMALL = 4096

@@ -14,7 +14,8 @@ from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
 
 from cnncalc.errors import UsageError
-from cnncalc.importing.aten import FOLDED, PASSED_ON, TRANSLATORS
+from cnncalc.importing import aten, aten_shapes
+from cnncalc.importing.aten import FOLDED, PASSED_ON
 from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from cnncalc.layers.base import Shape
 
+TRANSLATORS = {**aten.TRANSLATORS, **aten_shapes.TRANSLATORS}
 NAMED = 3
 """Tensors that a note names."""
 

@@ -6,27 +6,13 @@ The inputs of a node are its arguments `in0`, `in1`, …; its attributes stand b
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncalc.importing.operations import Operation, Unfit, Weight
+from cnncalc.importing.site import Site, Translator, Translators
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from cnncalc.importing.site import Site
-
-    Translator = Callable[[Site], Any]
-
-TRANSLATORS: dict[str, Translator] = {}
+TRANSLATORS = Translators()
 """By the name of the operator."""
-
-
-def _onnx(*names: str) -> Callable[[Translator], Translator]:
-    def register(translate: Translator) -> Translator:
-        TRANSLATORS.update(dict.fromkeys(names, translate))
-        return translate
-
-    return register
 
 
 def _plain(kind: str, **defaults: Any) -> Translator:
@@ -58,7 +44,7 @@ TRANSLATORS |= {
 }
 
 
-@_onnx("Conv")
+@TRANSLATORS.of("Conv")
 def _conv(site: Site) -> Operation:
     weight = _kept(site["in1"])
     axes = len(weight.shape) - 2
@@ -101,7 +87,7 @@ def _padded(site: Site, kernel: Any) -> tuple[Operation, Any]:
     return site.layer("pad", x, padding=rings, output=(x.shape[0], *sizes)), [0] * axes
 
 
-@_onnx("ConvTranspose")
+@TRANSLATORS.of("ConvTranspose")
 def _conv_transpose(site: Site) -> Operation:
     weight = _kept(site["in1"])
     axes = len(weight.shape) - 2
@@ -123,7 +109,7 @@ def _conv_transpose(site: Site) -> Operation:
     )
 
 
-@_onnx("Gemm")
+@TRANSLATORS.of("Gemm")
 def _gemm(site: Site) -> Operation:
     weight = _kept(site["in1"])
     if (site.arguments.get("alpha", 1.0), site.arguments.get("beta", 1.0)) != (1.0, 1.0):
@@ -139,7 +125,7 @@ def _gemm(site: Site) -> Operation:
     )
 
 
-@_onnx("MatMul")
+@TRANSLATORS.of("MatMul")
 def _matmul(site: Site) -> Operation:
     weight = _kept(site["in1"])
     weight = weight._replace(shape=weight.shape[::-1], derived=False)
@@ -148,7 +134,7 @@ def _matmul(site: Site) -> Operation:
     )
 
 
-@_onnx("BatchNormalization")
+@TRANSLATORS.of("BatchNormalization")
 def _batch_norm(site: Site) -> Operation:
     names = ("weight", "bias", "running_mean", "running_var")
     weights = {name: site[f"in{index}"] for index, name in enumerate(names, start=1)}
@@ -157,7 +143,7 @@ def _batch_norm(site: Site) -> Operation:
     )
 
 
-@_onnx("InstanceNormalization", "GroupNormalization")
+@TRANSLATORS.of("InstanceNormalization", "GroupNormalization")
 def _group_norm(site: Site) -> Operation:
     weights = {"weight": site["in1"], "bias": site["in2"]}
     eps = _short(site.arguments.get("epsilon", 1e-5))
@@ -166,7 +152,7 @@ def _group_norm(site: Site) -> Operation:
     return site.layer("instance_norm", weights=weights, affine=True, eps=eps)
 
 
-@_onnx("LayerNormalization")
+@TRANSLATORS.of("LayerNormalization")
 def _layer_norm(site: Site) -> Operation:
     shape = site.x.shape
     axis = site.arguments.get("axis", -1)
@@ -182,7 +168,7 @@ def _layer_norm(site: Site) -> Operation:
     )
 
 
-@_onnx("LRN")
+@TRANSLATORS.of("LRN")
 def _response_norm(site: Site) -> Operation:
     return site.layer(
         "local_response_norm",
@@ -198,14 +184,14 @@ def _short(value: float) -> float:
     return float(f"{value:.7g}")
 
 
-@_onnx("HardSigmoid")
+@TRANSLATORS.of("HardSigmoid")
 def _hardsigmoid(site: Site) -> Operation | None:
     alpha, beta = site.arguments.get("alpha", 0.2), site.arguments.get("beta", 0.5)
     usual = abs(alpha - 1 / 6) < 1e-6 and beta == 0.5
     return site.layer("hardsigmoid") if usual else None
 
 
-@_onnx("Clip")
+@TRANSLATORS.of("Clip")
 def _clip(site: Site) -> Operation | None:
     bounds = []
     for name, place in (("min", "in1"), ("max", "in2")):
@@ -216,7 +202,7 @@ def _clip(site: Site) -> Operation | None:
     return site.layer(kind) if kind else None
 
 
-@_onnx("PRelu")
+@TRANSLATORS.of("PRelu")
 def _prelu(site: Site) -> Operation:
     weight = _kept(site["in1"])
     size = prod(weight.shape)
@@ -224,14 +210,14 @@ def _prelu(site: Site) -> Operation:
     return site.layer("prelu", weights=weights, num_parameters=size)
 
 
-@_onnx("Softmax", "LogSoftmax")
+@TRANSLATORS.of("Softmax", "LogSoftmax")
 def _softmax(site: Site) -> Operation:
     default = 1 if site["opset"] < 13 else -1
     dim = site.arguments.get("axis", default) % (len(site.x.shape) + 1)
     return site.layer("softmax" if site.origin == "Softmax" else "log_softmax", dim=dim)
 
 
-@_onnx("MaxPool", "AveragePool")
+@TRANSLATORS.of("MaxPool", "AveragePool")
 def _pool(site: Site) -> Operation:
     kernel = site["kernel_shape"]
     fields: dict[str, Any] = {"ceil_mode": bool(site.arguments.get("ceil_mode", 0))}
@@ -251,7 +237,7 @@ def _pool(site: Site) -> Operation:
     return site.layer(kind, kernel_size=kernel, stride=stride, padding=padding, **fields)
 
 
-@_onnx("ReduceMean", "ReduceMax")
+@TRANSLATORS.of("ReduceMean", "ReduceMax")
 def _reduce(site: Site) -> Operation | None:
     x = site.x
     given: Any = site.arguments.get("axes", site.arguments.get("in1"))
@@ -263,33 +249,7 @@ def _reduce(site: Site) -> Operation | None:
     return pooled if site.arguments.get("keepdims", 1) else site.layer("flatten", pooled)
 
 
-@_onnx("Flatten", "Reshape", "Squeeze", "Unsqueeze")
-def _reshape(site: Site) -> Operation:
-    if site.x.shape == site.shape:
-        return site.x
-    if len(site.shape) == 1:
-        return site.layer("flatten")
-    return site.layer("reshape", shape=site.shape)
-
-
-@_onnx("Transpose")
-def _transpose(site: Site) -> Operation:
-    return site.layer("permute", dims=site["perm"])
-
-
-@_onnx("Concat")
-def _concat(site: Site) -> Operation | None:
-    parts = [
-        value for key, value in site.arguments.items() if key[:2] == "in" and key[2:].isdigit()
-    ]
-    if not all(isinstance(part, Operation) for part in parts):
-        return None
-    if site["axis"] % (len(parts[0].shape) + 1) != 1:
-        return None
-    return site.layer("concat", *parts) if len(parts) > 1 else parts[0]
-
-
-@_onnx("Add", "Mul", "Sum")
+@TRANSLATORS.of("Add", "Mul", "Sum")
 def _arithmetic(site: Site) -> Operation | None:
     first, second = site["in0"], site["in1"]
     if "in2" in site.arguments:
@@ -318,87 +278,3 @@ def _with_bias(site: Site, product: Operation, bias: Weight) -> Operation | None
     return site.layer(
         "linear", *product.inputs, weights={**product.weights, "bias": bias}, **fields
     )
-
-
-@_onnx("Split")
-def _split(site: Site) -> list[Operation] | None:
-    x = site.x
-    if site.arguments.get("axis", 0) % (len(x.shape) + 1) != 1:
-        return None
-    parts, start = [], 0
-    for shape in site["outputs"]:
-        parts.append(_channels(site, start, start + shape[0]))
-        start += shape[0]
-    return parts
-
-
-def _channels(site: Site, start: int, stop: int) -> Operation:
-    x = site.x
-    end = None if stop >= x.shape[0] else stop
-    return site.layer("slice", start=start, stop=end, output=(stop - start, *x.shape[1:]))
-
-
-@_onnx("Slice")
-def _slice(site: Site) -> Operation | None:
-    x = site.x
-    starts, ends, axes = (site.arguments.get(f"in{index}") for index in (1, 2, 3))
-    steps = site.arguments.get("in4")
-    if starts is None or ends is None or axes is None or len(axes) != 1:
-        return None
-    axis = int(axes[0]) % (len(x.shape) + 1)
-    size = x.shape[axis - 1]
-    step = 1 if steps is None else int(steps[0])
-    start, stop, step = slice(int(starts[0]), int(ends[0]), step).indices(size)
-    if step != 1:
-        return None
-    if axis == 1:
-        return _channels(site, start, stop)
-    rings = [[start, size - stop] if at == axis - 1 else 0 for at in range(1, len(x.shape))]
-    return site.layer("crop", cropping=rings)
-
-
-@_onnx("Gather")
-def _gather(site: Site) -> Operation | None:
-    indices = site["in1"]
-    if site.arguments.get("axis", 0) != 1 or isinstance(indices, Weight) or not indices.shape:
-        return None
-    return site.layer("select", indices=[int(index) for index in indices])
-
-
-@_onnx("Pad")
-def _pad(site: Site) -> Operation | None:
-    given: Any = site.arguments.get("in1", site.arguments.get("pads"))
-    pads = [int(units) for units in given]
-    half = len(pads) // 2
-    rings = [[a, b] for a, b in zip(pads[:half], pads[half:], strict=True)]
-    mode = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
-    value = site.arguments.get("in2")
-    if any(units for ring in rings[:2] for units in ring):
-        return None
-    if value is not None and not isinstance(value, Weight) and float(value):
-        return None
-    fields: dict[str, Any] = {"mode": mode[site.arguments.get("mode", "constant")]}
-    return site.layer("pad", padding=[a if a == b else [a, b] for a, b in rings[2:]], **fields)
-
-
-@_onnx("Resize", "Upsample")
-def _resize(site: Site) -> Operation | None:
-    mode = site.arguments.get("mode", "nearest")
-    how = site.arguments.get("coordinate_transformation_mode", "half_pixel")
-    fields: dict[str, Any] = {"size": site.shape[1:]}
-    if mode == "linear":
-        if how == "align_corners":
-            fields["align_corners"] = True
-        elif how not in ("half_pixel", "pytorch_half_pixel"):
-            return None
-        fields["mode"] = "linear"
-    elif mode != "nearest":
-        return None
-    return site.layer("upsample", **fields)
-
-
-@_onnx("DepthToSpace")
-def _depth_to_space(site: Site) -> Operation | None:
-    if site.arguments.get("mode", "DCR") != "CRD":
-        return None
-    return site.layer("pixel_shuffle", upscale_factor=site["blocksize"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,12 @@ class Site:
         )
         return patterns.simplified(made, self.sketch)
 
+    def channels(self, start: int, stop: int) -> Operation:
+        """A slice of the channels of `x`."""
+        end = None if stop >= self.x.shape[0] else stop
+        shape = (stop - start, *self.x.shape[1:])
+        return self.layer("slice", start=start, stop=end, output=shape)
+
     def unknown(self) -> Operation:
         """The operation, as one that has no layer."""
         flowing = [*_operations([*self.arguments.values()])]
@@ -81,3 +88,25 @@ def _operations(values: Sequence[Any]) -> list[Operation]:
         elif isinstance(value, list | tuple):
             found += _operations(value)
     return found
+
+
+Translator = Callable[[Site], Any]
+"""What makes a layer, or a list of several outputs, of a site; None where there is none."""
+
+
+class Translators(dict[str, Translator]):
+    """Translators by the names of operators."""
+
+    def of(self, *names: str) -> Callable[[Translator], Translator]:
+        """Registers a function for some names."""
+
+        def register(translate: Translator) -> Translator:
+            self.update(dict.fromkeys(names, translate))
+            return translate
+
+        return register
+
+
+def axis_of(dim: int, x: Operation) -> int:
+    """An axis counted from the batch, which is 0."""
+    return dim % (len(x.shape) + 1)
