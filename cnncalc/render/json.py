@@ -70,7 +70,7 @@ def to_dict(summary: Summary) -> dict[str, Any]:
             },
             "receptive_field": _field(totals.receptive_field),
             "uncounted": totals.uncounted,
-            "unknown": totals.unknown,
+            **({"unknown": totals.unknown} if totals.unknown else {}),
         },
     }
 
