@@ -5,6 +5,7 @@ summary = cnncalc.analyze(network)      # a Summary: prints as a table
 model = cnncalc.build(network)          # torch.nn.Module
 run = cnncalc.train(network)            # as its train: section says
 print(cnncalc.verify(network))          # the table beside what the module was measured to be
+cnncalc.analyze_module(module, (3, 224, 224))   # the Summary of any module of PyTorch
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnncalc.analysis import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
+    from cnncalc.importing.api import analyze_module as analyze_module
     from cnncalc.loading import analyze, load
     from cnncalc.pytorch.compiler import build as build
     from cnncalc.pytorch.export import export as export
@@ -41,6 +43,7 @@ _HOME = {
     "UsageError": "errors",
     "Verification": "verification",
     "analyze": "loading",
+    "analyze_module": "importing.api",
     "build": "pytorch.compiler",
     "evaluate": "training.reporting",
     "export": "pytorch.export",

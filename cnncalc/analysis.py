@@ -16,6 +16,7 @@ from cnncalc.fields import UNKNOWN, Field, Uneven, even_formula, input_fields, j
 from cnncalc.formula import ZERO, Expr, expr
 from cnncalc.geometry import SAME, Reach
 from cnncalc.layers.merge import Merge
+from cnncalc.layers.unknown import Unknown
 from cnncalc.recorder import record
 from cnncalc.scopes import INPUT
 
@@ -64,10 +65,10 @@ class Formulas(NamedTuple):
     """Worked formulas; each evaluates to the figure of its name."""
 
     output_shape: tuple[Expr, ...]
-    parameters: Expr
-    multiply_adds: Expr
+    parameters: Expr | None
+    multiply_adds: Expr | None
     flops: Expr | None
-    frozen_parameters: Expr = ZERO
+    frozen_parameters: Expr | None = ZERO
     steps: tuple[tuple[Field, Reach], ...] = ()
     """For each spatial axis of the network's input, the field before and how the layer sees it."""
 
@@ -89,14 +90,15 @@ class LayerSummary(NamedTuple):
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
     weights: dict[str, Shape]
-    parameters: int
-    frozen_parameters: int
-    buffers: int
-    multiply_adds: int
+    parameters: int | None
+    """None, here and below: of an operation that has no layer."""
+    frozen_parameters: int | None
+    buffers: int | None
+    multiply_adds: int | None
     flops: int | None
     """None: a kind without a rule."""
     receptive_field: ReceptiveField
-    weight_bytes: int
+    weight_bytes: int | None
     activation_bytes: int
     formulas: Formulas
     shares: str | None = None
@@ -117,6 +119,8 @@ class Totals:
     receptive_field: ReceptiveField
     uncounted: tuple[str, ...] = ()
     """Kinds whose flops have no rule: they are in no sum."""
+    unknown: tuple[str, ...] = ()
+    """`name (operation)` of what has no layer: it is in no sum, and the table is incomplete."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,17 +140,19 @@ class Summary:
     @cached_property
     def totals(self) -> Totals:
         rows = self.layers
-        uncounted = dict.fromkeys(row.kind for row in rows if row.flops is None)
+        counted = [row for row in rows if row.parameters is not None]
+        uncounted = dict.fromkeys(row.kind for row in counted if row.flops is None)
         return Totals(
-            parameters=sum(row.parameters for row in rows),
-            frozen_parameters=sum(row.frozen_parameters for row in rows),
-            buffers=sum(row.buffers for row in rows),
-            multiply_adds=sum(row.multiply_adds for row in rows),
+            parameters=sum(row.parameters or 0 for row in rows),
+            frozen_parameters=sum(row.frozen_parameters or 0 for row in rows),
+            buffers=sum(row.buffers or 0 for row in rows),
+            multiply_adds=sum(row.multiply_adds or 0 for row in rows),
             flops=sum(row.flops or 0 for row in rows),
-            weight_bytes=sum(row.weight_bytes for row in rows),
+            weight_bytes=sum(row.weight_bytes or 0 for row in rows),
             activation_bytes=sum(row.activation_bytes for row in rows),
             receptive_field=self.receptive_field,
             uncounted=tuple(uncounted),
+            unknown=tuple(f"{row.name} ({row.layer})" for row in rows if row.parameters is None),
         )
 
     def render(
@@ -272,7 +278,7 @@ class _Analysis:
         owned = costs.parameters if node.shares is None else ZERO
         learnt, frozen = (ZERO, owned) if node.frozen else (owned, ZERO)
         name_of = self.graph.name_of
-        return LayerSummary(
+        row = LayerSummary(
             node.name,
             node.layer.kind,
             costs.text,
@@ -291,6 +297,7 @@ class _Analysis:
             Formulas(costs.output_shape, learnt, costs.multiply_adds, costs.flops, frozen, steps),
             None if node.shares is None else name_of(node.shares),
         )
+        return _unknown(row, node.layer) if isinstance(node.layer, Unknown) else row
 
     def cost(self, node: Node) -> _Costs:
         layer, shapes = node.layer, node.input_shapes
@@ -320,6 +327,8 @@ class _Analysis:
 
     def see(self, node: Node, costs: _Costs) -> tuple[_Seen, tuple[tuple[Field, Reach], ...]]:
         """What the node's units see, and the steps that led there from its one input."""
+        if isinstance(node.layer, Unknown):
+            return _seen((UNKNOWN,) * len(self.seen[node.inputs[0]].fields)), ()
         if len(node.inputs) == 1:
             before = self.seen[node.inputs[0]]
             if not costs.moves:
@@ -362,6 +371,23 @@ class _Analysis:
             if self.listed > MAX_LISTED_UNITS:
                 return UNKNOWN
         return field
+
+
+def _unknown(row: LayerSummary, layer: Unknown) -> LayerSummary:
+    """The row of an operation that has no layer: nothing but its place and shapes is known."""
+    formulas = row.formulas._replace(
+        parameters=None, frozen_parameters=None, multiply_adds=None, flops=None
+    )
+    return row._replace(
+        layer=layer.operation,
+        parameters=None,
+        frozen_parameters=None,
+        buffers=None,
+        multiply_adds=None,
+        flops=None,
+        weight_bytes=None,
+        formulas=formulas,
+    )
 
 
 def _seen(fields: tuple[Field, ...]) -> _Seen:

@@ -17,7 +17,16 @@ from cnncalc.errors import (
 )
 from cnncalc.expressions import has_expression, is_expression
 from cnncalc.graph import Graph, ScopeOutput
-from cnncalc.items import GROUP, JOINS, RESIDUAL, Item, branches_of, parse_item, unknown_kind
+from cnncalc.items import (
+    GROUP,
+    JOINS,
+    RESIDUAL,
+    UNKNOWN,
+    Item,
+    branches_of,
+    parse_item,
+    unknown_kind,
+)
 from cnncalc.layers import find
 from cnncalc.scopes import INPUT, Scope, check_name
 from cnncalc.source import place_of
@@ -161,7 +170,7 @@ class _Expansion:
         name = self.name(item, kind, context)
         if is_join:
             return self.expand_join(item, kind, name, sources, context)
-        if len(sources) != 1:
+        if len(sources) != 1 and kind != UNKNOWN:
             raise FieldError(
                 f"{kind} takes one input; received {len(sources)}",
                 place=item.option_place("inputs"),
@@ -170,11 +179,12 @@ class _Expansion:
             )
         if cls is None:
             return self.expand_scope(item, kind, block, name, sources[0], context)
-        return self.add_layer(item, cls, name, sources[0], context)
+        return self.add_layer(item, cls, name, sources, context)
 
     def add_layer(
-        self, item: Item, cls: type[Layer], name: str, source: int, context: Context
+        self, item: Item, cls: type[Layer], name: str, sources: tuple[int, ...], context: Context
     ) -> int:
+        source = sources[0]
         layer = self.static.get(id(item)) or self._remembered(
             item, cls.kind, source, context, lambda: self.layer(item, cls, source, context)
         )
@@ -183,7 +193,7 @@ class _Expansion:
         index = self.graph.append(
             context.scope.path_of(name),
             layer,
-            (source,),
+            sources,
             item,
             frozen=context.frozen,
             shares=self.shared(item, context) if "shares" in item.options else None,

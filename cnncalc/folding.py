@@ -12,8 +12,6 @@ from cnncalc.errors import UsageError
 from cnncalc.formula import expr, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from cnncalc.formula import Expr
 
 
@@ -50,8 +48,6 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
         if name not in inside
     }
     kind, output = summary.scopes[scope][:2]
-    flops = [row.flops for row in rows if row.flops is not None]
-    all_counted = len(flops) == len(rows)
     return summary.layers[output]._replace(
         name=scope,
         kind=kind,
@@ -63,25 +59,39 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
             for row in rows
             for name, shape in row.weights.items()
         },
-        parameters=sum(row.parameters for row in rows),
-        frozen_parameters=sum(row.frozen_parameters for row in rows),
-        buffers=sum(row.buffers for row in rows),
-        multiply_adds=sum(row.multiply_adds for row in rows),
-        flops=sum(flops) if all_counted else None,
-        weight_bytes=sum(row.weight_bytes for row in rows),
+        parameters=_added("parameters", rows),
+        frozen_parameters=_added("frozen_parameters", rows),
+        buffers=_added("buffers", rows),
+        multiply_adds=_added("multiply_adds", rows),
+        flops=_added("flops", rows),
+        weight_bytes=_added("weight_bytes", rows),
         activation_bytes=sum(row.activation_bytes for row in rows),
         formulas=Formulas(
             tuple(expr(size) for size in summary.layers[output].output_shape),
-            _sum(row.parameters for row in rows),
-            _sum(row.multiply_adds for row in rows),
-            _sum(flops) if all_counted else None,
-            _sum(row.frozen_parameters for row in rows),
+            _sum("parameters", rows),
+            _sum("multiply_adds", rows),
+            _sum("flops", rows),
+            _sum("frozen_parameters", rows),
         ),
         shares=None,
     )
 
 
-def _sum(values: Iterable[int]) -> Expr:
+def _figures(name: str, rows: list[LayerSummary]) -> list[int] | None:
+    """One figure of each row; None where one of them is unknown."""
+    values = [getattr(row, name) for row in rows]
+    return None if None in values else values
+
+
+def _added(name: str, rows: list[LayerSummary]) -> int | None:
+    values = _figures(name, rows)
+    return None if values is None else sum(values)
+
+
+def _sum(name: str, rows: list[LayerSummary]) -> Expr | None:
     """The worked sum, equal values taken together: `2·4096 + 16384`."""
+    values = _figures(name, rows)
+    if values is None:
+        return None
     counts = Counter(values)
     return total(count * expr(value) if count > 1 else value for value, count in counts.items())

@@ -9,6 +9,7 @@ from cnncalc.bounds import MAX_NODES, check_bounds
 from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
 from cnncalc.layers.base import Layer, Shape
 from cnncalc.layers.merge import Merge
+from cnncalc.layers.unknown import Unknown
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
@@ -104,6 +105,12 @@ class Graph:
         if shares is not None:
             self._check_shared(node)
         return index
+
+    def check_buildable(self) -> None:
+        """Raises `ShapeError` if an operation of an imported network has no layer."""
+        for node in self.nodes:
+            if isinstance(node.layer, Unknown):
+                raise node.layer.refusal().at(node.place, node.name)
 
     def check_outputs(self) -> None:
         """Raises `ReferenceSpecError` if a node's output is used by nothing but is not the last."""

@@ -15,6 +15,8 @@ from cnncalc.validation import check_brackets, missing_space, unknown_key
 GROUP = "group"
 RESIDUAL = "residual"
 JOINS = ("add", "concat", "multiply")
+UNKNOWN = "unknown"
+"""An operation that has no layer: of the other kinds it alone takes several inputs."""
 OTHER_NAMES = {
     "dense": "linear",
     "fc": "linear",

@@ -54,6 +54,7 @@ def test_example_of_the_design() -> None:
 def test_exported_names() -> None:
     assert cnncalc.__all__ == NAMES
     others = ["build", "evaluate", "export", "load_weights", "predict", "resume", "train", "verify"]
+    others.append("analyze_module")
     assert dir(cnncalc) == sorted([*NAMES, *others])
     for name in cnncalc.__all__:
         assert getattr(cnncalc, name) is not None

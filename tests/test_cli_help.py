@@ -20,7 +20,7 @@ from cnncalc.cli import app
 
 COMMANDS = (
     "summarize", "train", "evaluate", "predict", "runs", "plot", "list", "show", "verify", "export",
-    "schema",
+    "import", "schema",
 )  # fmt: skip
 WITH_RUNS = ("evaluate", "predict", "runs", "plot")
 TOO_LONG = ("train",)
@@ -91,6 +91,11 @@ def test_options_of_export_are_these() -> None:
     assert options == ["spec", "file", "--weights", "--opset", "--input", "--variant", "--set"]
 
 
+def test_options_of_import_are_these() -> None:
+    options = [name for parameter in commands()["import"].params for name in parameter.opts]
+    assert options == ["source", "--output", "-o", "--input-shape", "--call", "--blocks"]
+
+
 def examples() -> list[tuple[str, str]]:
     found = []
     for command in ("", *COMMANDS):
@@ -118,6 +123,8 @@ def test_examples_run(
         put_runs(request.getfixturevalue("tiny_run"), tmp_path)
     if command == "plot":
         pytest.importorskip("matplotlib", reason="what draws is not installed")
+    if command == "import":
+        pytest.importorskip("torchvision", reason="what it imports from is not installed")
     if line.startswith("cnncalc export"):
         pytest.importorskip("onnxscript", reason="what exports is not installed")
         pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -25,6 +25,7 @@ COMMANDS = {
     "schema": ["schema"],
     "help": ["summarize", "--help"],
     "help of export": ["export", "--help"],
+    "help of import": ["import", "--help"],
     "help of evaluate": ["evaluate", "--help"],
     "help of predict": ["predict", "--help"],
     "help of plot": ["plot", "--help"],
@@ -128,7 +129,11 @@ def test_analysis_works_where_torch_cannot_be_imported(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("call", "what"),
-    [("build('lenet')", "build"), ("export('lenet', 'lenet.onnx')", "export to .onnx")],
+    [
+        ("build('lenet')", "build"),
+        ("export('lenet', 'lenet.onnx')", "export to .onnx"),
+        ("analyze_module(None, (3, 8, 8))", "analyze_module"),
+    ],
 )
 def test_building_without_pytorch_says_how_to_install_it(call: str, what: str) -> None:
     script = f"import sys; sys.modules['torch'] = None; import cnncalc; cnncalc.{call}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cnncalc.geometry import Reach
     from cnncalc.graph import Graph
 
-KINDS = sorted(registry())
+KINDS = sorted(registry().keys() - {"unknown"})
 EXAMPLES = 10
 BATCH = 2
 

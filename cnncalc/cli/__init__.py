@@ -13,6 +13,7 @@ import typer
 from cnncalc import __version__
 from cnncalc.cli.evaluate import evaluate
 from cnncalc.cli.export import export
+from cnncalc.cli.import_ import import_network
 from cnncalc.cli.networks import list_networks, show
 from cnncalc.cli.output import prepare_streams, write
 from cnncalc.cli.plot import plot
@@ -47,6 +48,7 @@ app.command("list")(list_networks)
 app.command("show")(show)
 app.command("verify")(verify)
 app.command("export")(export)
+app.command("import")(import_network)
 app.command("schema")(schema)
 
 

@@ -23,6 +23,7 @@ FAMILIES = (
     "dropout",
     "channel",
     "spatial",
+    "unknown",
 )
 """The modules of this package that define layers: the one line that a new family costs."""
 

@@ -51,6 +51,7 @@ def compile_graph(graph: Graph) -> fx.GraphModule:
 
     The `meta["row"]` of a node of its code is the number of the node of `graph` that it computes.
     """
+    graph.check_buildable()
     root = nn.Module()
     code = fx.Graph()
     values: dict[int, fx.Node] = {INPUT: code.placeholder("x", torch.Tensor)}

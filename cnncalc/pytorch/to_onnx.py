@@ -103,10 +103,12 @@ def translate(
             output_names=["output"],
             opset_version=opset,
             verbose=False,
+            optimize=False,
         )
     except torch.onnx.OnnxExporterError as error:
         raise OutputError(_untranslated(error, program, model)) from None
     assert translated is not None
+    _optimize(translated)
     written = translated.model.opset_imports[""]
     if written != opset:  # PyTorch warns, and writes another
         raise OutputError(f"the network cannot be written with opset {opset}, only {written}")
@@ -119,6 +121,16 @@ def translate(
             f"ONNX's checker refuses the network in opset {opset}: {reason};"
             f" try opset {OPSETS[-1]}, or .pt2"
         ) from None
+
+
+def _optimize(translated: torch.onnx.ONNXProgram) -> None:
+    """Folds constants, but no normalisation into a convolution: each layer stays in the file."""
+    norms = [node for node in translated.model.graph if node.op_type == "BatchNormalization"]
+    for node in norms:
+        node.domain = "kept"
+    translated.optimize()
+    for node in norms:
+        node.domain = ""
 
 
 def _untranslated(error: Exception, program: torch.export.ExportedProgram, model: nn.Module) -> str:

@@ -44,6 +44,7 @@ def verify(
     if not isinstance(network, Architecture):
         network = load(network)
     graph = build_graph(network)
+    graph.check_buildable()
     summary = analyze_graph(graph)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # `same` padding of even kernels
@@ -96,14 +97,19 @@ def _checks(node: Node, row: LayerSummary, ran: Ran, its: Tensors) -> list[Check
     buffers = {name: tuple(shape) for name, shape in node.layer.buffers(*node.input_shapes).items()}
     checks = [
         Check("output", row.output_shape, ran.output_shape if fine else None),
-        Check("parameters", row.parameters, its.parameters),
-        Check("frozen parameters", row.frozen_parameters, its.frozen_parameters),
-        Check("buffers", row.buffers, sum(map(_numbers, its.buffers.values()))),
+        Check("parameters", _known(row.parameters), its.parameters),
+        Check("frozen parameters", _known(row.frozen_parameters), its.frozen_parameters),
+        Check("buffers", _known(row.buffers), sum(map(_numbers, its.buffers.values()))),
         Check("tensors", _named(row.weights, buffers), _named(its.weights, its.buffers)),
-        Check("multiply-adds", row.multiply_adds, ran.multiply_adds if fine else None),
+        Check("multiply-adds", _known(row.multiply_adds), ran.multiply_adds if fine else None),
         Check("activation bytes", row.activation_bytes, ran.bytes if fine else None),
     ]
     return checks if fine else [Check(MODULE, "runs", ran.problem), *checks]
+
+
+def _known(figure: int | None) -> int:
+    assert figure is not None  # what has no layer is not built
+    return figure
 
 
 def _field_check(node: Node, row: LayerSummary, proof: Proof | None) -> list[Check]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cnncalc.render.columns import Column
 
 ALWAYS_EXPLAINED = ("parameters", "multiply-adds")
+MAX_LISTED = 8
 
 
 class Cells(NamedTuple):
@@ -72,12 +73,24 @@ def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
         f" activations {scale_bytes(totals.activation_bytes)}"
     ]
     explained = {*ALWAYS_EXPLAINED, *(column.convention for column in columns)}
+    if totals.unknown:
+        lines.append(
+            f"incomplete, what has no layer is counted in nothing: {_listed(totals.unknown)}"
+        )
     if totals.uncounted and "flops" in explained:
         lines.append(f"flops of {', '.join(totals.uncounted)} are not counted")
     unknown = any(None in row.receptive_field.size for row in summary.layers)
     if unknown and "receptive field" in explained:
-        lines.append("a dash for a receptive field: too many units to follow one by one")
+        why = (
+            "behind what has no layer" if totals.unknown else "too many units to follow one by one"
+        )
+        lines.append(f"a dash for a receptive field: {why}")
     lines += [line for line in CONVENTIONS if line.partition(":")[0] in explained]
     if summary.source:
         lines.append(f"source: {one_line(summary.source)}")
     return lines
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names if more <= 0 else [*names[:MAX_LISTED], f"and {more:,} more"])

@@ -45,7 +45,7 @@ class Column(NamedTuple):
 def share_of(row: LayerSummary, summary: Summary) -> float:
     """The part of the multiply-adds that a row has, from 0 to 1."""
     total = summary.totals.multiply_adds
-    return row.multiply_adds / total if total else 0.0
+    return (row.multiply_adds or 0) / total if total else 0.0
 
 
 def _share(row: LayerSummary, summary: Summary) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cnncalc.analysis import LayerSummary, ReceptiveField, Summary
+    from cnncalc.formula import Expr
 
 SCHEMA_VERSION = 1
 
@@ -69,6 +70,7 @@ def to_dict(summary: Summary) -> dict[str, Any]:
             },
             "receptive_field": _field(totals.receptive_field),
             "uncounted": totals.uncounted,
+            **({"unknown": totals.unknown} if totals.unknown else {}),
         },
     }
 
@@ -98,17 +100,21 @@ def _layer(row: LayerSummary) -> dict[str, Any]:
         "activation_bytes": row.activation_bytes,
         "formulas": {
             "output_shape": shape_formula(formulas.output_shape),
-            "parameters": formulas.parameters.text,
-            "multiply_adds": formulas.multiply_adds.text,
-            "flops": None if formulas.flops is None else formulas.flops.text,
+            "parameters": _text(formulas.parameters),
+            "multiply_adds": _text(formulas.multiply_adds),
+            "flops": _text(formulas.flops),
             "receptive_field": field_formula(formulas.receptive_field) or None,
         },
     }
     if row.frozen_parameters:
-        data["formulas"]["frozen_parameters"] = formulas.frozen_parameters.text
+        data["formulas"]["frozen_parameters"] = _text(formulas.frozen_parameters)
     if row.shares is not None:
         data["shares"] = row.shares
     return data
+
+
+def _text(formula: Expr | None) -> str | None:
+    return None if formula is None else formula.text
 
 
 def _field(field: ReceptiveField) -> dict[str, Any]:

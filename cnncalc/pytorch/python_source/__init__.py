@@ -36,6 +36,7 @@ def write_source(architecture: Architecture) -> str:
         SpecError: the spec is wrong.
     """
     graph = build_graph(architecture)
+    graph.check_buildable()
     classes = Classes(graph, architecture.checked_blocks())
     classes.made[-1].about = _about(graph)
     classes.made[-1].afterwards = [

@@ -1,0 +1,191 @@
+"""ONNX files imported: ours, and those of PyTorch's own exporter, give the figures they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import cnncalc
+from cnncalc.importing.api import import_network
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from torch import nn  # noqa: E402
+
+if TYPE_CHECKING:
+    from cnncalc import Summary
+
+CONV = {"out_channels": 8, "kernel_size": 3, "padding": 1}
+BN = ["batch_norm", "relu"]
+NETWORKS = {
+    "residual": [
+        {"conv": {**CONV, "bias": False}},
+        *BN,
+        {
+            "residual": {
+                "body": [{"conv": {**CONV, "stride": 2}}, *BN],
+                "shortcut": [{"conv": {"out_channels": 8, "kernel_size": 1, "stride": 2}}],
+            }
+        },
+        "global_avg_pool",
+        "flatten",
+        {"linear": 10},
+    ],
+    "gated": [
+        {"conv": {**CONV, "padding": "same", "stride": 2}},
+        "silu",
+        {
+            "multiply": [
+                [],
+                ["global_avg_pool", {"conv": {"out_channels": 8, "kernel_size": 1}}, "sigmoid"],
+            ]
+        },
+        "hardswish",
+        {"max_pool": {"kernel_size": 3, "stride": 2, "padding": 1}},
+        {"conv": {**CONV, "groups": 4}},
+        {"channel_shuffle": 2},
+        {"slice": {"start": 2, "stop": 6}},
+        "flatten",
+        {"linear": 3},
+        "softmax",
+    ],
+    "dense": [
+        {"conv": CONV},
+        {"concat": [[], [{"conv": CONV}]]},
+        {"concat": [[], [{"conv": CONV}]]},
+        {"avg_pool": 2},
+        "layer_norm",
+        "gelu",
+        {"conv_transpose": {"out_channels": 4, "kernel_size": 2, "stride": 2}},
+        {"upsample": {"scale_factor": 2}},
+        "relu6",
+    ],
+}
+
+
+def analyzed(file: str) -> Summary:
+    return cnncalc.analyze(cnncalc.load(import_network(file).spec))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_we_export_imports_back_to_the_same_figures(name: str, tmp_path: Path) -> None:
+    network = {"name": name, "input": [3, 16, 16], "layers": NETWORKS[name]}
+    expected = cnncalc.analyze(network)
+    file = tmp_path / f"{name}.onnx"
+    cnncalc.export(network, file)
+    summary = analyzed(str(file))
+    assert summary.totals.unknown == ()
+    assert summary.totals.parameters == expected.totals.parameters
+    assert summary.totals.multiply_adds == expected.totals.multiply_adds
+    assert summary.input_shape == expected.input_shape
+    assert summary.output_shape == expected.output_shape
+    assert summary.totals.receptive_field == expected.totals.receptive_field
+
+
+class Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=2)
+        )
+        self.fc = nn.Linear(6 * 9, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(torch.flatten(self.body(x), 1))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_what_pytorch_exports(dynamo: bool, tmp_path: Path) -> None:
+    module, x, file = Small().eval(), torch.randn(1, 3, 10, 10), str(tmp_path / "small.onnx")
+    torch.onnx.export(module, (x,), file, dynamo=dynamo, verbose=False)
+    summary, expected = analyzed(file), cnncalc.analyze_module(module, (3, 10, 10))
+    assert summary.totals == expected.totals
+    assert [row.name for row in summary.layers if "body" in row.name]
+
+
+def write(file: Path, nodes: list[Any], weights: dict[str, tuple[int, ...]], **options: Any) -> str:
+    """A model written node by node."""
+    import numpy as np
+
+    tensors = [
+        numpy_helper.from_array(np.zeros(shape, np.float32), key) for key, shape in weights.items()
+    ]
+    inputs = [
+        helper.make_tensor_value_info(key, TensorProto.FLOAT, shape)
+        for key, shape in options.get("inputs", {"x": ["n", 3, 8, 8]}).items()
+    ]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "net", inputs, [output], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]), file)
+    return str(file)
+
+
+def test_weights_used_twice_are_counted_once(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"]),
+        helper.make_node("Conv", ["h", "w"], ["y"]),
+    ]
+    summary = analyzed(write(tmp_path / "twice.onnx", nodes, {"w": (3, 3, 1, 1)}))
+    assert (summary.totals.parameters, summary.totals.multiply_adds) == (9, 2 * 9 * 64)
+
+
+def test_an_operator_without_a_layer_is_named(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"]),
+        helper.make_node("CumSum", ["h", "axis"], ["s"]),
+        helper.make_node("Conv", ["s", "w2"], ["y"]),
+    ]
+    weights = {"w": (4, 3, 1, 1), "w2": (2, 4, 1, 1), "axis": ()}
+    summary = analyzed(write(tmp_path / "odd.onnx", nodes, weights))
+    assert summary.totals.unknown == ("unknown1 (CumSum)",)
+    assert summary.totals.parameters == 12 + 8
+
+
+def test_uneven_padding_is_a_layer_of_its_own(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], pads=[0, 1, 1, 2])]
+    network = import_network(write(tmp_path / "uneven.onnx", nodes, {"w": (4, 3, 3, 3)}))
+    assert network.spec["layers"][0] == {"pad": {"padding": [[0, 1], [1, 2]]}}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {"x": ["n", 3, "h", "w"]},
+            r"its input has the shape \['n', 3, 'h', 'w'\]; only the first",
+        ),
+        ({"x": ["n", 3, 8, 8], "z": [1]}, r"has one input; this one has 2 \(x, z\)"),
+    ],
+)
+def test_inputs_that_no_spec_has(inputs: dict[str, Any], message: str, tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    file = write(tmp_path / "net.onnx", nodes, {}, inputs=inputs)
+    with pytest.raises(cnncalc.UsageError, match=message):
+        import_network(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01 no model", b"<html>"])
+def test_a_damaged_file(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(content)
+    with pytest.raises(cnncalc.UsageError, match=r"bad\.onnx: is no ONNX file"):
+        import_network(str(file))
+
+
+def test_without_onnx_it_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.delitem(sys.modules, "cnncalc.importing.from_onnx", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    file = tmp_path / "net.onnx"
+    file.write_bytes(b"x")
+    with pytest.raises(cnncalc.UsageError, match=r"import of \.onnx needs onnx: pip install onnx"):
+        import_network(str(file))
