@@ -442,3 +442,11 @@ def test_another_data_set_is_not_looked_for_in_the_folder_of_the_files_own() -> 
     assert loaded.recipe({"data.name": "digits"}).data.dir is None
     assert loaded.recipe({"data.name": "npz", "data.dir": "x"}).data.dir == "x"
     assert loaded.recipe({"data.validation": 0.1}).data.dir == "pictures"
+
+
+def test_a_dry_run_says_where_the_images_lie_and_what_happens_to_them() -> None:
+    settings = ("--set", "train.augment={crop: 1, flip: true}")
+    status, output, _ = invoke("train", "lenet", "--dry-run", "--device", "cpu", *settings)
+    assert status == 0
+    assert "10 classes; held in memory\n" in output
+    assert "augment    crop 1, flip\n" in output

@@ -97,8 +97,9 @@ class Plan:
         """Where the training images lie."""
         if isinstance(self.data.train, Stream):
             return "streamed"
-        resident = has_room(self.data.train, self.setting.device)
-        return f"held on {self.setting.device}" if resident else "held in memory"
+        device = self.setting.device
+        on_device = device.type != "cpu" and has_room(self.data.train, device)
+        return f"held on {device}" if on_device else "held in memory"
 
     @property
     def steps_per_epoch(self) -> int:
