@@ -172,7 +172,7 @@ def test_a_program_runs_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["resnet18"], "'resnet18' is nothing to import; give torchvision:resnet50, package."),
+        (["resnet18"], "'resnet18' is nothing to import; did you mean torchvision:resnet18? Else"),
         (["torchvision:resnet19"], "torchvision has no network 'resnet19'; did you mean resnet"),
         (["torchvision:resnet18", "--call", "clases=3"], "raises TypeError: "),
         (["torchvision:resnet18", "--call", "3"], "--call '3' holds no keyword arguments; write"),
@@ -183,7 +183,7 @@ def test_a_program_runs_nothing(folder: Path) -> None:
         (["no_such_module:net"], "there is no module 'no_such_module'"),
         (["broken_nets:net"], "importing broken_nets raises ZeroDivisionError: division by zero"),
         (["my_nets:Smal"], "my_nets:Smal: my_nets has no 'Smal'; did you mean Small?"),
-        (["my_nets:VALUE"], "my_nets:VALUE: is a int, not a function or class that makes a module"),
+        (["my_nets:VALUE"], "my_nets:VALUE: is an int, not a function or class that makes a module"),
         (["my_nets:words"], "my_nets:words: makes a str, not a torch.nn.Module"),
         (["my_nets:Small", "--call", "width=0"], "(width=0), it raises ValueError: no width at"),
         (["my_nets:Small", "--input-shape", "1x8x8"], "torch.export cannot follow it on 1×8×8"),

@@ -13,10 +13,16 @@ TRANSLATORS = Translators()
 """By the name of the operator."""
 
 
-@TRANSLATORS.of("expand", "expand_as")
+BROADCAST = ("expand", "expand_as")
+"""What makes axes of length 1 longer."""
+
+
+@TRANSLATORS.of(*BROADCAST)
 def _expand(site: Site) -> Operation | None:
-    """Axes of length 1 made longer: a product does so by itself, and nothing else fits it."""
-    return site.x if len(site.x.shape) == len(site.shape) else None
+    """Only a product makes axes longer by itself; anything else would see the short ones."""
+    multiplied = all(user.startswith(("aten.mul.", "aten.mul_.")) for user in site.users)
+    same = len(site.x.shape) == len(site.shape)
+    return site.x if site.x.shape == site.shape or (multiplied and same) else None
 
 
 @TRANSLATORS.of("cat", "concat", "concatenate")

@@ -172,8 +172,12 @@ class _Reader:
         shape = tuple(self.shapes.get(node.output[0], ()))
         same = node.op_type in ("Reshape", "Unsqueeze", "Squeeze", "Flatten", "Cast")
         same = same and bool(shape) and prod(shape) == prod(first.shape)
-        turned = node.op_type == "Transpose" and len(shape) == 2
-        return first._replace(shape=shape, derived=first.derived or not same or turned)
+        if same:
+            return first.reshaped(shape)
+        if node.op_type == "Transpose" and len(first.shape) == 2:
+            perm = next((each.ints for each in node.attribute if each.name == "perm"), (1, 0))
+            return first.transposed() if [*perm] == [1, 0] else first
+        return first._replace(shape=shape, derived=True)
 
     def note_what_is_left_out(self) -> None:
         kept = {w.name for each in self.sketch.operations() for w in each.weights.values()}

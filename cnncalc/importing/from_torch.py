@@ -16,6 +16,7 @@ from torch.export.graph_signature import InputKind
 from cnncalc.errors import UsageError
 from cnncalc.importing import aten, aten_shapes
 from cnncalc.importing.aten import FOLDED, PASSED_ON
+from cnncalc.importing.aten_shapes import BROADCAST
 from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
 
@@ -131,7 +132,8 @@ class _Reader:
                 made = translate(site)
             except (Unfit, KeyError, TypeError, ValueError, IndexError):
                 made = None
-            if made is not None:
+            fits = not isinstance(made, Operation) or made.shape == site.shape
+            if made is not None and (fits or name in BROADCAST):
                 return made
         if isinstance(node.meta["val"], Tensor):
             return site.unknown()
@@ -153,6 +155,7 @@ class _Reader:
             shape=() if first is None else self.sample(first),
             calls=_calls(node),
             keeps_batch=first is not None and all(map(self.has_batch, (*flowing, first))),
+            users=tuple(str(user.target) for user in node.users),
         )
 
     def has_batch(self, value: Tensor) -> bool:
@@ -192,9 +195,12 @@ class _Reader:
         if not isinstance(value, Tensor) or not names:
             return None
         same = name in PASSED_ON or name in ("view", "reshape", "unsqueeze", "squeeze", "flatten")
-        turned = name in ("t", "transpose", "permute") and value.dim() == 2
-        if isinstance(first, Weight) and (same or turned):
-            return first._replace(shape=tuple(value.shape), derived=first.derived or turned)
+        if isinstance(first, Weight) and same:
+            return first.reshaped(tuple(value.shape))
+        if isinstance(first, Weight) and name in ("t", "numpy_T") and len(first.shape) == 2:
+            return first.transposed()
+        if isinstance(first, Weight) and name in ("transpose", "permute"):
+            return _permuted(first, arguments)
         return Weight(names[0].name, tuple(value.shape), names[0].learnt, derived=True)
 
     def output(self, node: fx.Node) -> Operation:
@@ -231,6 +237,21 @@ def _writes_into_a_part(node: fx.Node) -> bool:
     is_view = part.target is operator.getitem or any(each.alias_info for each in returns)
     changes = str(getattr(part.target, "__name__", "")).partition(".")[0].endswith("_")
     return is_view and not changes and isinstance(source, fx.Node) and len(source.users) > 1
+
+
+def _permuted(weight: Weight, arguments: dict[str, Any]) -> Weight:
+    """A weight with its axes in another order; of more than two, it counts as computed."""
+    axes = [*range(len(weight.shape))]
+    if "dims" in arguments:
+        order = [axis % len(axes) for axis in arguments["dims"]]
+    else:
+        order, a, b = axes[:], arguments["dim0"], arguments["dim1"]
+        order[a], order[b] = order[b], order[a]
+    if order == axes:
+        return weight
+    if len(axes) == 2:
+        return weight.transposed()
+    return weight._replace(shape=tuple(weight.shape[axis] for axis in order), derived=True)
 
 
 def _attribute(module: Any, name: str) -> Any:
