@@ -326,6 +326,15 @@ def test_a_computed_weight_is_not_a_learnt_one(how: str, parameters: int, kinds:
     assert summary.totals.parameters == parameters
 
 
+class Cropped(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, 1:-1]
+
+
+def test_a_crop_of_one_axis_stands_on_one_line() -> None:
+    assert "layers: [{crop: {cropping: [1, 0]}}]" in read(Cropped(), (3, 8, 8)).text
+
+
 class Expanded(nn.Module):
     """The mean of each channel at every place."""
 
@@ -409,6 +418,33 @@ def test_a_module_that_cannot_be_followed_says_why(
     with pytest.raises(cnncalc.UsageError, match=message) as caught:
         cnncalc.analyze_module(module, shape)
     assert "\n" not in str(caught.value)
+
+
+class Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.LazyConv2d(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "message"),
+    [
+        (3, (3, 8, 8), "int: is an int, not a torch.nn.Module"),
+        (Lazy, (3, 8, 8), "type: is the class Lazy, not a torch.nn.Module"),
+        (Lazy(), (3, 8, 8), "Lazy: has parameters without a shape; use it once first"),
+        (nn.ReLU(), 5, "ReLU: 5 is no shape of one sample, such as"),
+        (nn.ReLU(), "3x32x32", "ReLU: '?3x32x32'? is no shape of one sample"),
+        (nn.ReLU(), (3, -1, 32), r"ReLU: \[3, -1, 32\] is no shape of one sample"),
+        (nn.ReLU(), (), r"ReLU: \[\] is no shape of one sample"),
+        (nn.Conv2d(3, 4, 3), (1, 3, 8, 8), "; the shape is one sample's, without the batch$"),
+    ],
+)
+def test_what_cannot_be_analyzed_is_told(module: Any, shape: Any, message: str) -> None:
+    with pytest.raises(cnncalc.UsageError, match=message):
+        cnncalc.analyze_module(module, shape)
 
 
 BLOCKS = """\

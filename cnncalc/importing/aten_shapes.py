@@ -103,8 +103,9 @@ def _slice(site: Site) -> Operation | None:
     if step != 1:
         strides = [step if at == axis - 1 else 1 for at in range(1, len(x.shape))]
         return site.layer("max_pool", kernel_size=1, stride=strides)
-    rings = [[start, size - stop] if at == axis - 1 else 0 for at in range(1, len(x.shape))]
-    return site.layer("crop", cropping=rings)
+    cut, none = [start, size - stop], [0, 0]
+    rings = [cut if at == axis - 1 else none for at in range(1, len(x.shape))]
+    return site.layer("crop", cropping=_rings(rings))
 
 
 @TRANSLATORS.of("index", "index_select")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
 
@@ -17,7 +17,7 @@ from cnncalc.errors import UsageError
 from cnncalc.importing import aten, aten_shapes
 from cnncalc.importing.aten import FOLDED, PASSED_ON
 from cnncalc.importing.aten_shapes import BROADCAST
-from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
+from cnncalc.importing.operations import NAMED, Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**aten.TRANSLATORS, **aten_shapes.TRANSLATORS}
-NAMED = 3
-"""Tensors that a note names."""
 
 
 def read_program(program: ExportedProgram, name: str) -> Sketch:
@@ -218,12 +216,9 @@ class _Reader:
 
     def note_what_is_left_out(self) -> None:
         used = {w.name for each in self.sketch.operations() for w in each.weights.values()}
-        left = [weight for name, weight in self.kept.items() if name not in used]
-        if left:
-            numbers = sum(int(torch.Size(weight.shape).numel()) for weight in left)
-            names = ", ".join(weight.name for weight in left[:NAMED])
-            more = " …" if len(left) > NAMED else ""
-            self.sketch.notes.append(f"parameters left out: {numbers:,} of {names}{more}")
+        self.sketch.note_left_out(
+            {name: prod(weight.shape) for name, weight in self.kept.items() if name not in used}
+        )
 
 
 def _writes_into_a_part(node: fx.Node) -> bool:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import SpecError, UsageError
+from cnncalc.items import UNKNOWN
 from cnncalc.layers import find
+from cnncalc.layers.unknown import MAX_AXES
 from cnncalc.validation import validated
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Layer, Shape
 
 ENTRY = "input"
-UNKNOWN = "unknown"
-MAX_AXES = 8
+NAMED = 3
+"""Tensors that a note names."""
 
 
 class Unfit(Exception):  # noqa: N818 - not an error of the user's
@@ -147,6 +149,12 @@ class Sketch:
         return Operation(
             self._count, UNKNOWN, fields, inputs, shape, origin, calls, arguments=arguments
         )
+
+    def note_left_out(self, tensors: Mapping[str, int]) -> None:
+        """Notes the parameters that no layer has, by their names: how many numbers each holds."""
+        if tensors:
+            names = ", ".join([*tensors][:NAMED]) + (" …" if len(tensors) > NAMED else "")
+            self.notes.append(f"parameters left out: {sum(tensors.values()):,} of {names}")
 
     def operations(self) -> list[Operation]:
         """Those that the output depends on, in the order in which they run.

@@ -64,11 +64,10 @@ def read_source(
 
 def _instead(source: str) -> str:
     """What to do with what names nothing to import."""
+    forms = f"give {FORMS}"
     if os.path.isfile(source) or bundled.find(source) is not None:
-        return "cnncalc summarize and cnncalc show read specs and bundled networks as they are"
-    if source.isidentifier():
-        return f"did you mean torchvision:{source}? Else give {FORMS}"
-    return f"give {FORMS}"
+        return f"{forms}; a spec or bundled network needs none: cnncalc summarize {shorten(source)}"
+    return f"did you mean torchvision:{source}? Else {forms}" if source.isidentifier() else forms
 
 
 @contextmanager

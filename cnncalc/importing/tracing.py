@@ -131,7 +131,7 @@ def _is_shape(value: Any) -> bool:
     """Whether it is a list or tuple of whole numbers above 0."""
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         return False
-    return all(isinstance(size, Integral) and size > 0 for size in value)
+    return all(isinstance(size, Integral) and int(size) > 0 for size in value)
 
 
 def read_file(file: str) -> ExportedProgram:
