@@ -79,7 +79,16 @@ def with_settings(fields: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
         rival = RIVALS.get(path)
         if rival is not None and rival not in settings and value is not None:
             result.pop(rival, None)
+    if settings.get("data.name", _data_of(fields)) != _data_of(fields) and (
+        "data.dir" not in settings and isinstance(result.get("data"), dict)
+    ):
+        result = _set(result, ["data", "dir"], None)  # it was the other data set's
     return result
+
+
+def _data_of(fields: Mapping[str, Any]) -> Any:
+    data = fields.get("data")
+    return data.get("name") if isinstance(data, dict) else data
 
 
 def merged_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -226,7 +226,9 @@ def test_corrupt_images_are_named_and_counted(folder: Path) -> None:
     with pytest.raises(CorruptImageError) as caught:
         load(folder, test_share=0)
     message = str(caught.value)
-    assert message.startswith("3 of 20 images are corrupt; on_corrupt: skip leaves such images out")
+    assert message.startswith(
+        "3 of 20 images are corrupt; --set train.data.corrupt=skip leaves such images out"
+    )
     assert all(str(file) in message for file in files)
     assert "\n" not in message
     assert "it is no image" in message
@@ -234,7 +236,7 @@ def test_corrupt_images_are_named_and_counted(folder: Path) -> None:
     files[0].unlink()
     files[1].unlink()
     with pytest.raises(
-        CorruptImageError, match=r"1\.png: a corrupt image: it is no image; on_corr"
+        CorruptImageError, match=r"1\.png: a corrupt image: it is no image; --set train"
     ):
         load(folder, test_share=0)
 

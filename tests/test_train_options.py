@@ -421,3 +421,24 @@ def test_the_speed_counts_the_images_that_there_are(tmp_path: Path) -> None:
     summary = json.loads((run.folder / "summary.json").read_text())
     images = summary["multiply_adds_per_second"] * summary["seconds"]
     assert images == pytest.approx(3 * summary["multiply_adds"] * 2 * 1438)
+
+
+def test_a_field_of_the_recipe_without_train_before_it() -> None:
+    status, _, errors = invoke("train", "lenet", "--set", "optimizer.lr=0.3")
+    assert status == 2
+    assert "did you mean --set train.optimizer.lr=0.3?" in errors
+
+
+def test_digits_take_no_folder(tmp_path: Path) -> None:
+    status, _, errors = invoke("train", "lenet", "--data", "digits", "--data-dir", str(tmp_path))
+    assert status == 2
+    assert f"digits needs no folder: leave out {tmp_path}" in errors
+
+
+def test_another_data_set_is_not_looked_for_in_the_folder_of_the_files_own() -> None:
+    recipe = {"data": {"name": "imagefolder", "dir": "pictures"}}
+    spec = {"input": [1, 8, 8], "layers": ["flatten", {"linear": 10}], "train": recipe}
+    loaded = cnncalc.load(spec)
+    assert loaded.recipe({"data.name": "digits"}).data.dir is None
+    assert loaded.recipe({"data.name": "npz", "data.dir": "x"}).data.dir == "x"
+    assert loaded.recipe({"data.validation": 0.1}).data.dir == "pictures"

@@ -265,3 +265,54 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 143
     assert f"go on with: cnncalc train --resume {tmp_path / 'run'}" in errors
     assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+
+
+# --- what a resume finds --------------------------------------------------------------------------
+
+
+def test_a_signal_at_the_last_step_of_an_epoch_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 3, "batch_size": 2000}
+    train(tmp_path / "whole", settings)
+    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    assert not train(tmp_path / "cut", settings, progress=StopAt(2)).finished
+    assert api.resume(tmp_path / "cut").finished
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
+
+
+def test_a_run_may_end_where_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    train(tmp_path / "run", {"epochs": 2}, progress=StopAt(3))
+    run = api.resume(tmp_path / "run", settings={"steps": 3})
+    assert run.finished
+    assert [row["step"] for row in run.metrics] == ["3"]
+    assert json.loads((run.folder / "summary.json").read_text())["last"]["step"] == 3
+
+
+def test_lines_that_a_power_cut_left_are_dropped(tmp_path: Path) -> None:
+    train(tmp_path / "whole", {"epochs": 3})
+    train(tmp_path / "run", {"epochs": 2})
+    for name, torn in (("metrics.csv", "3,6"), ("metrics.jsonl", '{"epoch": 3, "st')):
+        with (tmp_path / "run" / name).open("a") as file:
+            file.write(torn)
+    api.resume(tmp_path / "run", settings={"epochs": 3})
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "run")
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 4
+
+
+def test_a_run_that_saved_nothing_begins_again(tmp_path: Path) -> None:
+    with pytest.raises(cnncalc.CnncalcError, match="nothing was saved"):
+        train(tmp_path / "run", {"optimizer.lr": 1e20, "epochs": 1})
+    train(tmp_path / "whole", {"optimizer.lr": 0.1, "epochs": 1})
+    assert api.resume(tmp_path / "run", settings={"optimizer.lr": 0.1}).finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+
+
+def test_speed_after_a_resume_is_that_of_its_own_epoch(tmp_path: Path) -> None:
+    train(tmp_path / "run", {"epochs": 2})
+    rows = api.resume(tmp_path / "run", settings={"epochs": 3}).metrics
+    seconds = [float(row["seconds"]) for row in rows]
+    images = len(api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
+    speed = images / (seconds[2] - seconds[1])
+    assert float(rows[2]["images_per_second"]) == pytest.approx(speed, rel=1e-3)

@@ -96,7 +96,17 @@ def parse_settings(settings: list[str] | None) -> tuple[dict[str, Any], list[str
     """Those of `--set` that are fields of the recipe, `train.…`, parsed; and the others."""
     found = [text for text in settings or () if text.strip().startswith("train.")]
     others = [text for text in settings or () if text not in found]
+    for text in others:
+        section, dot, _ = text.partition("=")[0].strip().partition(".")
+        if dot and _is_of_the_recipe(section):
+            raise UsageError(f"--set {text}: did you mean --set train.{text.strip()}?")
     return {key.removeprefix("train."): value for key, value in map(_parse_setting, found)}, others
+
+
+def _is_of_the_recipe(name: str) -> bool:
+    from cnncalc.recipe import Recipe
+
+    return name in Recipe.model_fields
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from cnncalc.recipe import Recipe
     from cnncalc.training.api import Plan
 
 HEAD = "epoch  train loss  accuracy  val loss  accuracy  test loss  accuracy    images/s"
@@ -23,15 +24,17 @@ def describe(plan: Plan) -> str:
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     counts = ", ".join(f"{len(s.labels):,} {name}" for name, s in splits.items() if s is not None)
     layout = ", channels_last" if setting.channels_last else ""
+    compiled = ", compiled" if setting.compiled else ""
     precision = str(setting.precision).removeprefix("torch.")
     lines = {
         "network": f"{plan.graph.name}, {totals.parameters:,} parameters,"
         f" {totals.multiply_adds:,} multiply-adds an image",
-        "data": f"{data.name}: {counts}; {len(data.classes)} classes",
+        "data": f"{data.name}: {counts}; {len(data.classes)} classes; {plan.placement}",
         "steps": f"{plan.steps:,} of {recipe.batch_size} images, {plan.steps_per_epoch:,} an epoch",
         **_shared(plan),
         "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
-        "device": f"{setting.device}, {precision}{layout}",
+        **_augmented(recipe),
+        "device": f"{setting.device}, {precision}{layout}{compiled}",
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
         f" {totals.activation_bytes * recipe.batch_size:,} of activations",
     }
@@ -41,6 +44,13 @@ def describe(plan: Plan) -> str:
         anew = f"; anew: {_some(plan.start.anew)}" if plan.start.anew else ""
         lines["weights"] = f"{len(plan.start.tensors):,} tensors of {plan.start.source}{anew}"
     return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+
+
+def _augmented(recipe: Recipe) -> dict[str, str]:
+    """What happens to training images, if anything does."""
+    chosen = {name: value for name, value in recipe.augment.model_dump().items() if value}
+    texts = (name if value is True else f"{name} {value:g}" for name, value in chosen.items())
+    return {"augment": ", ".join(texts)} if chosen else {}
 
 
 def _some(names: Sequence[str]) -> str:
@@ -90,6 +100,9 @@ class Lines(Quiet):
         super().begin(plan, folder, step, problems)
         self.say(describe(plan).rstrip())
         self.say(f"{'run':<10} {folder}{f', from step {step:,}' if step else ''}")
+        if step >= plan.steps:
+            self.say(f"finished at step {step:,} already: --epochs or --steps gives it more")
+            return
         self.say(HEAD)
 
     def epoch(self, row: Mapping[str, Any]) -> None:

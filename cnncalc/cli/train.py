@@ -113,7 +113,7 @@ def train(
 
     chosen = {
         "data.name": data,
-        "data.dir": None if data_dir is None else str(Path(data_dir).absolute()),
+        "data.dir": data_dir,
         "data.validation": validation,
         "optimizer.lr": lr,
         "epochs": epochs,

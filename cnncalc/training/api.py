@@ -16,6 +16,7 @@ from cnncalc.loading import load
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
+from cnncalc.recipe_reading import merged_settings
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
 from cnncalc.training.checking import check_data, check_recipe
@@ -90,6 +91,14 @@ class Plan:
     @property
     def classes(self) -> int:
         return self.graph.shape_of(self.graph.output)[0]
+
+    @property
+    def placement(self) -> str:
+        """Where the training images lie."""
+        if isinstance(self.data.train, Stream):
+            return "streamed"
+        resident = has_room(self.data.train, self.setting.device)
+        return f"held on {self.setting.device}" if resident else "held in memory"
 
     @property
     def steps_per_epoch(self) -> int:
@@ -181,6 +190,7 @@ def train(
     """
     if not isinstance(network, Architecture):
         network = load(network)
+    settings = with_absolute_dir(settings or {}, network)
     recipe = network.recipe(settings)
     if tensorboard:
         check_tensorboard()
@@ -197,7 +207,7 @@ def train(
         )
         description = {
             "network": network.portable(),
-            "settings": dict(settings or {}),
+            "settings": settings,
             "device": device,
             "rewrite": rewrite,
             "compiled": compiled,
@@ -217,6 +227,14 @@ def train(
             callback=callback,
             tensorboard=tensorboard,
         )
+
+
+def with_absolute_dir(settings: Mapping[str, Any], network: Architecture) -> dict[str, Any]:
+    """The settings of a run, with the folder of its data as it is found from anywhere."""
+    directory = network.recipe(settings).data.dir
+    if directory is None:
+        return dict(settings)
+    return merged_settings(settings, {"data.dir": str(Path(directory).expanduser().absolute())})
 
 
 def described(data: DataSet) -> dict[str, Any]:
@@ -259,7 +277,11 @@ def resume(
     if chosen["tensorboard"]:
         check_tensorboard()
     state, problems = here().from_first(lambda: read_last(folder.checkpoints))
+    if state is None:
+        known.check_begins_anew()
+    step = 0 if state is None else state["step"]
     with own_state(deterministic=chosen["deterministic"]):
+        merged = with_absolute_dir(merged, network)
         recipe = network.recipe(merged)
         plan = plan_run(
             network,
@@ -270,14 +292,14 @@ def resume(
             compiled=known.option("compiled"),
         )
         known.check_data(plan.data)
-        if state["step"] > plan.steps:
+        if step > plan.steps:
             raise UsageError(
-                f"{folder.path} is at step {state['step']:,} already, of {plan.steps:,}: give more"
-                " epochs or steps"
+                f"{folder.path} is at step {step:,} already, of {plan.steps:,}: give more epochs or"
+                " steps"
             )
         changes = {"settings": merged, "recipe": recipe.model_dump(mode="json"), **chosen}
         now = known.description | changes
-        here().from_first(lambda: folder.go_on(now, state["step"]))
+        here().from_first(lambda: folder.go_on(now, step))
         return carry_out(
             plan,
             folder,
@@ -347,10 +369,14 @@ def carry_out(
 
 def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | None:
     """A split in memory, on the training device if it has room."""
-    if not isinstance(split, Split) or setting.device.type == "cpu":
+    if not isinstance(split, Split) or not has_room(split, setting.device):
         return split
-    if setting.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(setting.device)
-        if split.images.nbytes > free // 3:
-            return split
     return Split(split.images.to(setting.device), split.labels.to(setting.device))
+
+
+def has_room(split: Split, device: torch.device) -> bool:
+    """Whether the device has memory for a split, beside what training takes."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return split.images.nbytes <= free // 3

@@ -81,11 +81,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def read_last(folder: Path) -> tuple[dict[str, Any], list[str]]:
+def read_last(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest checkpoint of a run that is whole, and what is wrong with newer ones.
 
+    None: nothing was saved yet.
+
     Raises:
-        UsageError: there is none.
+        UsageError: all that was saved is damaged.
     """
     problems: list[str] = []
     for name in (LAST, f"new-{LAST}", BEFORE):
@@ -98,4 +100,4 @@ def read_last(folder: Path) -> tuple[dict[str, Any], list[str]]:
             problems.append(str(error))
     if problems:
         raise UsageError(f"{'; '.join(problems)}; there is no older one")
-    raise UsageError(f"{folder}: there is no checkpoint to resume from")
+    return None, []

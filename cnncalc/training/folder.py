@@ -86,6 +86,8 @@ class RunFolder:
         with suppress(FileNotFoundError):
             (self.path / "summary.json").unlink()
         self.write_json("run.json", run)
+        number = 2 + len([*self.path.glob("environment-*.json")])
+        self.write_json(f"environment-{number}.json", environment(str(run["device"])))
         self.keep_until(step)
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -112,16 +114,19 @@ class RunFolder:
         text = (self.path / METRICS).read_text(encoding="utf-8")
         return list(csv.DictReader(io.StringIO(text)))
 
+    def has_rows(self) -> bool:
+        """Whether an epoch was ever evaluated."""
+        return (self.path / METRICS).exists() and bool(self.rows())
+
     def keep_until(self, step: int) -> None:
         """Drops rows later than `step`: they are computed again. Those before stay as they are."""
-        for name, starts in ((METRICS, 1), ("metrics.jsonl", 0)):
-            path = self.path / name
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = lines[:starts]
-            for line in lines[starts:]:
-                at = json.loads(line)["step"] if name.endswith("l") else line.split(",")[1]
-                if line.endswith("\n") and int(at) <= step:
-                    kept.append(line)
+        for name, head in ((METRICS, [_row(COLUMNS)]), ("metrics.jsonl", [])):
+            try:
+                text = (self.path / name).read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                text = ""
+            lines = text.splitlines(keepends=True)
+            kept = head + [line for line in lines if 0 < _step_of(line) <= step]
             if kept != lines:
                 self._write(name, "".join(kept))
 
@@ -165,6 +170,16 @@ def _commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of the metrics; 0 of a head, and of one that was not written whole."""
+    if not line.endswith("\n"):
+        return 0
+    try:
+        return int(json.loads(line)["step"] if line.startswith("{") else line.split(",")[1])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return 0
 
 
 def _row(values: Any) -> str:

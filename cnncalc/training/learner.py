@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,12 @@ class Learner:
         self.tally = Tally()
         self.step = 0
         self.seconds = 0.0
+        """Of training, evaluations and checkpoints not counted."""
+        self.epoch_seconds = 0.0
+        """`seconds` when the epoch began."""
+        self.earlier = 0.0
+        """Seconds in all before `began`, in the parts of a run that was resumed."""
+        self.began = time.monotonic()
         self.best_loss: float | None = None
         self.without_better = 0
 
@@ -102,6 +109,11 @@ class Learner:
         torch.autograd.backward(self.scaler.scale(loss * share if share != 1.0 else loss))
         return loss.detach(), scores.detach()
 
+    @property
+    def total_seconds(self) -> float:
+        """Of the run, with evaluations and checkpoints, without the time it lay still."""
+        return self.earlier + time.monotonic() - self.began
+
     def is_finite(self) -> bool:
         """Whether all weights are finite numbers, and what is normalised by."""
         tensors = (value for value in self.model.state_dict().values() if value.is_floating_point())
@@ -120,6 +132,8 @@ class Learner:
             "tally": self.tally.state(),
             "step": self.step,
             "seconds": self.seconds,
+            "epoch_seconds": self.epoch_seconds,
+            "total_seconds": self.total_seconds,
             "best_loss": self.best_loss,
             "without_better": self.without_better,
         }
@@ -161,6 +175,8 @@ class Learner:
         self._go_on_randomly([state["random"], *state.get("random_of_others", [])], state["step"])
         self.tally.restore(state["tally"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.epoch_seconds = state.get("epoch_seconds", self.seconds)
+        self.earlier = state.get("total_seconds", self.seconds)
         self.best_loss, self.without_better = state["best_loss"], state["without_better"]
 
     def _go_on_randomly(self, states: list[dict[str, Tensor]], step: int) -> None:

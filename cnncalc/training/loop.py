@@ -82,7 +82,6 @@ class Loop:
         self.saved_at = time.monotonic()
         self.looked_at = learner.step
         self.images = 0
-        self.epoch_seconds = 0.0
 
     def run(self) -> bool:
         """Trains to the end; False if it was interrupted, and saved.
@@ -93,6 +92,9 @@ class Loop:
         """
         learner = self.learner
         learner.model.train()
+        at_end = learner.step % len(self.batches) == 0 or learner.step >= learner.steps
+        if learner.tally.count and at_end:  # it was saved after the last step, before its end
+            self._end_of_epoch((learner.step - 1) // len(self.batches))
         while learner.step < learner.steps and not self._is_stale() and not self.stopped:
             epoch, start = divmod(learner.step, len(self.batches))
             if not self._epoch(epoch, start):
@@ -159,7 +161,7 @@ class Loop:
         row = None
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
             row = self._evaluate(epoch)
-        self.epoch_seconds = learner.seconds
+        learner.epoch_seconds = learner.seconds
         learner.tally.clear()
         self._write(learner.state())
         self.saved_at, self.saved_step = time.monotonic(), learner.step
@@ -191,7 +193,7 @@ class Loop:
             "test_accuracy": test and test.accuracy,
             "lr": learner.optimizer.param_groups[0]["lr"],
             "seconds": learner.seconds,
-            "images_per_second": tally.count / max(learner.seconds - self.epoch_seconds, 1e-9),
+            "images_per_second": tally.count / max(learner.seconds - learner.epoch_seconds, 1e-9),
         }
         if here().is_first:
             self.folder.add(row)

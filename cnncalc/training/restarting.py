@@ -48,10 +48,8 @@ def _begin(name: str, path: Path | None, description: Mapping[str, Any], device:
     try:
         state, problems = read_last(earlier.checkpoints)
     except UsageError as error:
-        earlier.keep_until(0)
-        reason = () if "there is no checkpoint" in str(error) else (str(error),)
-        return Beginning(earlier, None, reason)
-    earlier.keep_until(state["step"])
+        state, problems = None, [str(error)]
+    earlier.keep_until(0 if state is None else state["step"])
     return Beginning(earlier, state, tuple(problems))
 
 

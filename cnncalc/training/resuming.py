@@ -66,6 +66,16 @@ class Known:
                 )
         return merged
 
+    def check_begins_anew(self) -> None:
+        """Raises `UsageError` if a run without a checkpoint cannot be begun again as it was."""
+        if here().from_first(self.folder.has_rows):
+            raise UsageError(f"{self.folder.checkpoints}: there is no checkpoint to resume from")
+        if self.option("init"):
+            raise UsageError(
+                f"{self.folder.path} saved nothing before it stopped, and began with other weights:"
+                " start it anew, with another --output"
+            )
+
     def check_data(self, data: DataSet) -> None:
         """Raises `UsageError` if these are not the data that the run began with."""
         known, count = self.description["data"], len(data.train.labels)

@@ -15,7 +15,7 @@ from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.training.api import Run
-from cnncalc.training.checkpoints import BEST, LAST, read_checkpoint, read_last
+from cnncalc.training.checkpoints import BEST, read_checkpoint, read_last
 from cnncalc.training.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -112,9 +112,10 @@ def _state(folder: RunFolder, weights: str | None) -> tuple[str, dict[str, Any],
             return "best", read_checkpoint(best), []
         except UsageError as error:
             raise UsageError(f"{error}; use --weights last") from None
-    if not any(folder.checkpoints.glob(f"*{LAST}")):
+    state, problems = read_last(folder.checkpoints)
+    if state is None:
         raise UsageError(f"{folder.path}: there is no checkpoint yet")
-    return "last", *read_last(folder.checkpoints)
+    return "last", state, problems
 
 
 def _put(model: nn.Module, state: Mapping[str, Any], path: Path) -> None:

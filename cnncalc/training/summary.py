@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cnncalc.training.peaks import peak_multiply_adds
+from cnncalc.training.records import read_metrics
 
 if TYPE_CHECKING:
     from cnncalc.training.api import Plan
@@ -22,7 +23,10 @@ def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any
     images = epochs * len(plan.data.train.labels) + steps * plan.recipe.batch_size
     # Forward, and twice as much backward.
     speed = 3 * totals.multiply_adds * images / max(learner.seconds, 1e-9)
-    last = {name: float(value) for name, value in folder.rows()[-1].items() if value}
+    last = {
+        name: value for name, value in read_metrics(folder.path)[-1].items() if value is not None
+    }
+    last |= {name: int(last[name]) for name in ("epoch", "step")}
     return {
         "name": plan.graph.name,
         "parameters": totals.parameters,
@@ -31,6 +35,7 @@ def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any
         "precision": precision,
         "steps": learner.step,
         "seconds": learner.seconds,
+        "total_seconds": learner.total_seconds,
         "best_val_loss": learner.best_loss,
         "last": last,
         "multiply_adds_per_second": speed,

@@ -126,7 +126,7 @@ def decode_all(files: Files, target: Target, *, skip: bool, keep: bool = True) -
 
 
 def _counted(errors: list[str], count: int) -> str:
-    advice = "on_corrupt: skip leaves such images out"
+    advice = "--set train.data.corrupt=skip leaves such images out"
     if len(errors) == 1:
         return f"{errors[0]}; {advice}"
     shown = "; ".join(errors[:_NAMED]) + ("; …" if len(errors) > _NAMED else "")

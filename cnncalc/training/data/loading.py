@@ -20,6 +20,8 @@ _READERS: dict[str, Callable[[Path, Published], Source | None]] = {
     "svhn": svhn.read,
 }
 NAMES = ("digits", *PUBLISHED, "imagefolder", "npz", "synthetic")
+OWN = ("digits", "synthetic")
+"""Those that come with the program, or are made."""
 MEMORY_LIMIT = 2 * 2**30
 """Bytes of images up to which a data set is held in memory."""
 
@@ -58,6 +60,8 @@ def load_data(
     options = Options(validation, seed, memory_limit, skip_corrupt=on_corrupt == "skip")
     try:
         path = None if directory is None else _existing(Path(directory), file=name == "npz")
+        if path is not None and name in OWN:
+            raise UsageError(f"{name} needs no folder: leave out {path}, or use --data imagefolder")
         if name == "digits":
             source = digits.read()
         elif name == "synthetic":
