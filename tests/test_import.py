@@ -285,6 +285,82 @@ def test_what_has_no_layer_is_named_and_counted_in_nothing() -> None:
         cnncalc.build(network.spec)
 
 
+class Products(nn.Module):
+    """Products with what is kept, with its transpose, and with what is computed of it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.w = nn.Parameter(torch.ones((6, 24) if how == "reshaped" else (12, 12)))
+        self.b = nn.Parameter(torch.ones(12))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        if self.how == "kept":
+            return x @ self.w + 0
+        if self.how == "turned":
+            return x @ self.w.t()
+        if self.how == "product":
+            return x @ (self.w @ self.w)
+        if self.how == "softmax":
+            return torch.addmm(self.b, x, (self.w * 2).softmax(0))
+        if self.how == "reshaped":
+            return x @ self.w.permute(1, 0).reshape(12, 12)
+        return (x @ self.w) @ self.w.t()
+
+
+@pytest.mark.parametrize(
+    ("how", "parameters", "kinds"),
+    [
+        ("kept", 144, ["linear"]),
+        ("turned", 144, ["linear"]),
+        ("product", 0, ["unknown"]),
+        ("softmax", 0, ["unknown"]),
+        ("reshaped", 0, ["unknown"]),
+        ("tied", 144, ["linear", "unknown"]),
+    ],
+)
+def test_a_computed_weight_is_not_a_learnt_one(how: str, parameters: int, kinds: list[str]) -> None:
+    summary = analyzed(read(Products(how), (3, 2, 2)))
+    assert [row.kind for row in summary.layers] == ["flatten", *kinds]
+    assert summary.totals.parameters == parameters
+
+
+class Cropped(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, 1:]
+
+
+def test_a_crop_of_one_axis_stands_on_one_line() -> None:
+    assert "\n  - crop: {cropping: [[1, 0], 0]}\n" in read(Cropped(), (3, 8, 8)).text
+
+
+class Expanded(nn.Module):
+    """The mean of each channel at every place."""
+
+    def __init__(self, then: str) -> None:
+        super().__init__()
+        self.then = then
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        means = x.mean((2, 3), keepdim=True).expand_as(x)
+        if self.then == "pool":
+            return nn.functional.adaptive_avg_pool2d(means, 1)
+        return means if self.then == "nothing" else x * means
+
+
+@pytest.mark.parametrize(
+    ("then", "unknown", "shape"),
+    [("nothing", 1, (3, 8, 8)), ("pool", 1, (3, 1, 1)), ("product", 0, (3, 8, 8))],
+)
+def test_axes_made_longer_are_dropped_only_where_a_product_does_it(
+    then: str, unknown: int, shape: tuple[int, ...]
+) -> None:
+    summary = analyzed(read(Expanded(then), (3, 8, 8)))
+    assert summary.output_shape == shape
+    assert len(summary.totals.unknown) == unknown
+
+
 def test_a_module_is_analyzed_where_it_is_and_left_as_it_was() -> None:
     module = Residual().train()
     module.bn.eval()
@@ -333,7 +409,7 @@ class Branching(nn.Module):
     [
         (Branching(), (3, 4, 4), r"Branching: torch.export cannot follow it on 3×4×4: \w+"),
         (nn.Conv2d(3, 4, 3), (1, 8, 8), "Conv2d: torch.export cannot follow it on 1×8×8"),
-        (nn.Identity(), (3, 4), "Identity: its output does not depend on its input"),
+        (nn.Identity(), (3, 4), "Identity: computes nothing: its output is its input"),
     ],
 )
 def test_a_module_that_cannot_be_followed_says_why(
@@ -342,6 +418,33 @@ def test_a_module_that_cannot_be_followed_says_why(
     with pytest.raises(cnncalc.UsageError, match=message) as caught:
         cnncalc.analyze_module(module, shape)
     assert "\n" not in str(caught.value)
+
+
+class Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.LazyConv2d(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "message"),
+    [
+        (3, (3, 8, 8), "int: is an int, not a torch.nn.Module"),
+        (Lazy, (3, 8, 8), "type: is the class Lazy, not a torch.nn.Module"),
+        (Lazy(), (3, 8, 8), "Lazy: has parameters without a shape; use it once first"),
+        (nn.ReLU(), 5, "ReLU: 5 is no shape of one sample, such as"),
+        (nn.ReLU(), "3x32x32", "ReLU: '?3x32x32'? is no shape of one sample"),
+        (nn.ReLU(), (3, -1, 32), r"ReLU: \[3, -1, 32\] is no shape of one sample"),
+        (nn.ReLU(), (), r"ReLU: \[\] is no shape of one sample"),
+        (nn.Conv2d(3, 4, 3), (1, 3, 8, 8), "; the shape is one sample's, without the batch$"),
+    ],
+)
+def test_what_cannot_be_analyzed_is_told(module: Any, shape: Any, message: str) -> None:
+    with pytest.raises(cnncalc.UsageError, match=message):
+        cnncalc.analyze_module(module, shape)
 
 
 BLOCKS = """\

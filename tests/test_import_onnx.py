@@ -147,6 +147,64 @@ def test_an_operator_without_a_layer_is_named(tmp_path: Path) -> None:
     assert summary.totals.parameters == 12 + 8
 
 
+def test_a_product_of_weights_is_no_weight(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["a", "b"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    inputs = {"x": ["n", 12]}
+    file = write(tmp_path / "low.onnx", nodes, {"a": (12, 2), "b": (2, 10)}, inputs=inputs)
+    totals = analyzed(file).totals
+    assert (totals.parameters, totals.unknown) == (0, ("unknown1 (MatMul)",))
+
+
+def test_a_weight_and_its_transpose_are_not_shared(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node("Transpose", ["w"], ["t"]),
+        helper.make_node("MatMul", ["h", "t"], ["y"]),
+    ]
+    file = write(tmp_path / "tied.onnx", nodes, {"w": (12, 12)}, inputs={"x": ["n", 12]})
+    summary = analyzed(file)
+    assert [row.kind for row in summary.layers] == ["linear", "unknown"]
+    assert summary.totals.parameters == 144
+
+
+HALF, CORNERS = "half_pixel", "align_corners"
+
+
+@pytest.mark.parametrize(
+    ("side", "attributes", "kind"),
+    [
+        (16, {"mode": "nearest"}, "upsample"),
+        (16, {"mode": "nearest", "nearest_mode": "floor"}, "unknown"),
+        (12, {"mode": "nearest"}, "unknown"),
+        (12, {"mode": "nearest", "coordinate_transformation_mode": CORNERS}, "unknown"),
+        (
+            12,
+            {
+                "mode": "nearest",
+                "coordinate_transformation_mode": "asymmetric",
+                "nearest_mode": "floor",
+            },
+            "upsample",
+        ),
+        (4, {"mode": "linear", "coordinate_transformation_mode": HALF}, "upsample"),
+        (4, {"mode": "linear", "antialias": 1}, "unknown"),
+    ],
+)
+def test_only_what_our_upsample_computes_is_one(
+    side: int, attributes: dict[str, Any], kind: str, tmp_path: Path
+) -> None:
+    sizes = helper.make_tensor("sizes", TensorProto.INT64, [4], [2, 3, side, side])
+    nodes = [
+        helper.make_node("Constant", [], ["sizes"], value=sizes),
+        helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], **attributes),
+    ]
+    (row,) = analyzed(write(tmp_path / "resize.onnx", nodes, {})).layers
+    assert (row.kind, row.output_shape) == (kind, (3, side, side))
+
+
 def test_uneven_padding_is_a_layer_of_its_own(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], pads=[0, 1, 1, 2])]
     network = import_network(write(tmp_path / "uneven.onnx", nodes, {"w": (4, 3, 3, 3)}))

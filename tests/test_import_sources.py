@@ -46,6 +46,37 @@ class Small(nn.Module):
 def words():
     return "no module"
 
+def chatty():
+    print("made")
+    import friends  # beside this file
+    return friends.net()
+
+class Talks(nn.ReLU):
+    def forward(self, x):
+        print("run")
+        return super().forward(x)
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.LazyConv2d(4, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+
+class Depends(nn.Module):
+    def forward(self, x):
+        return x.relu() if x.sum() > 0 else x
+
+CALLS = []
+
+def fails():
+    CALLS.append(1)
+    raise ValueError("no")
+
+def leaves():
+    raise SystemExit(3)
+
 INSTANCE = Small(5)
 """
 
@@ -54,9 +85,12 @@ INSTANCE = Small(5)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a module of the user's own."""
     (tmp_path / "my_nets.py").write_text(NETS, encoding="utf-8")
+    friends = "from my_nets import Talks\nnet = Talks\n"
+    (tmp_path / "friends.py").write_text(friends, encoding="utf-8")
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
     (tmp_path / "broken_nets.py").write_text("1/0\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("my_nets", "broken_nets"):
+    for name in ("my_nets", "broken_nets", "friends", "script"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
@@ -122,22 +156,56 @@ def test_blocks() -> None:
 def test_torchvisions_networks_have_their_own_input(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(
-        "cnncalc.importing.tracing.trace", lambda module, shape, source: seen.append(shape) or 1 / 0
+        "cnncalc.importing.tracing.trace",
+        lambda _, shape, *__, **___: seen.append(shape) or 1 / 0,
     )
-    for name in ("resnet18", "inception_v3"):
+    for name in ("resnet18", "inception_v3", "r3d_18"):
         with pytest.raises(ZeroDivisionError):
             import_network(f"torchvision:{name}")
-    assert seen == [(3, 224, 224), (3, 299, 299)]
+    assert seen == [(3, 224, 224), (3, 299, 299), (3, 16, 112, 112)]
 
 
 def test_weights_are_given_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(
-        "cnncalc.importing.tracing.trace", lambda module, *_: seen.append(module) or 1 / 0
+        "cnncalc.importing.tracing.trace", lambda module, *_, **__: seen.append(module) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
         import_network("torchvision:regnet_y_128gf")  # 2.6 GB, were they there
     assert all(isinstance(each, FakeTensor) for each in seen[0].parameters())
+
+
+def test_what_a_network_prints_is_not_in_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    path = [*sys.path]
+    app(["import", "my_nets:chatty", "--input-shape", "3x4x4"], standalone_mode=False)
+    printed = capsys.readouterr()
+    assert printed.out.endswith("layers: [relu]\n")
+    assert "made" not in printed.out
+    assert "run" not in printed.out
+    assert "made\nrun\n" in printed.err
+    assert sys.path == path
+
+
+def test_a_function_that_fails_is_called_once() -> None:
+    assert "it raises ValueError: no" in refused("my_nets:fails")
+    assert sys.modules["my_nets"].CALLS == [1]
+
+
+def test_the_dump_of_a_graph_that_branches_is_not_shown(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    message = refused("my_nets:Depends")
+    assert "cannot follow it on 3×224×224: " in message
+    assert message.endswith("; give one sample's shape with --input-shape")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_missing_folder_is_told_before_anything_is_read() -> None:
+    with pytest.raises(cnncalc.OutputError, match=r"no/such/r\.yaml: cannot be written"):
+        CliRunner().invoke(
+            app, ["import", "my_nets:Small", "-o", "no/such/r.yaml"], catch_exceptions=False
+        )
+    assert "my_nets" not in sys.modules
 
 
 def test_an_exported_program_gives_the_same_figures() -> None:
@@ -172,7 +240,15 @@ def test_a_program_runs_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["resnet18"], "'resnet18' is nothing to import; give torchvision:resnet50, package."),
+        (
+            ["swin_t"],
+            "'swin_t' is nothing to import; did you mean torchvision:swin_t? Else give",
+        ),
+        (["lenet"], "a spec or bundled network needs none: cnncalc summarize 'lenet'"),
+        (["my_nets.py"], "nothing to import; give torchvision:resnet50, package.module:function"),
+        (["my_nets:Lazy"], "my_nets:Lazy: has parameters without a shape; use it once first"),
+        (["my_nets:leaves"], "called with (), it raises SystemExit: 3"),
+        (["script:net"], "script:net: importing script raises SystemExit: 0"),
         (["torchvision:resnet19"], "torchvision has no network 'resnet19'; did you mean resnet"),
         (["torchvision:resnet18", "--call", "clases=3"], "raises TypeError: "),
         (["torchvision:resnet18", "--call", "3"], "--call '3' holds no keyword arguments; write"),
@@ -183,7 +259,10 @@ def test_a_program_runs_nothing(folder: Path) -> None:
         (["no_such_module:net"], "there is no module 'no_such_module'"),
         (["broken_nets:net"], "importing broken_nets raises ZeroDivisionError: division by zero"),
         (["my_nets:Smal"], "my_nets:Smal: my_nets has no 'Smal'; did you mean Small?"),
-        (["my_nets:VALUE"], "my_nets:VALUE: is a int, not a function or class that makes a module"),
+        (
+            ["my_nets:VALUE"],
+            "my_nets:VALUE: is an int, not a function or class that makes a module",
+        ),
         (["my_nets:words"], "my_nets:words: makes a str, not a torch.nn.Module"),
         (["my_nets:Small", "--call", "width=0"], "(width=0), it raises ValueError: no width at"),
         (["my_nets:Small", "--input-shape", "1x8x8"], "torch.export cannot follow it on 1×8×8"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnncalc.cli.output import warn, write
+from cnncalc.cli.output import check_folder, warn, write
 
 
 def import_network(
@@ -55,6 +55,7 @@ def import_network(
     from cnncalc.importing.api import import_network as import_source
     from cnncalc.loading import parse_shape
 
+    check_folder(output)
     gc.enable()  # modules hold circles
     shape = None if input_shape is None else parse_shape(input_shape)
     network = import_source(source, input_shape=shape, call=call, blocks=blocks)

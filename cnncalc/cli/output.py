@@ -71,6 +71,16 @@ def is_stdout(path: Path | None) -> bool:
     return path is None or str(path) == "-"
 
 
+def check_folder(path: Path | None) -> None:
+    """Fails before what takes long where `write` would fail after it for want of a folder.
+
+    Raises:
+        OutputError: the folder of the file is not there.
+    """
+    if path is not None and not is_stdout(path) and not path.parent.is_dir():
+        raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}")
+
+
 def write(text: str, path: Path | None = None) -> None:
     """Writes `text` to stdout, or to a file that is complete or not there at all.
 

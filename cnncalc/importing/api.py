@@ -31,7 +31,7 @@ class Imported(NamedTuple):
     notes: tuple[str, ...]
     """What is not in the spec."""
     weights: dict[str, str]
-    """Our name of each tensor of the built module, and its name in the source."""
+    """Our name of each tensor of the built module, and its name in the source, if kept alike."""
 
     @property
     def text(self) -> str:
@@ -90,6 +90,7 @@ def _written(
         f"{'.'.join(path)}.{name}": weight.name
         for operation, path in writer.paths.items()
         for name, weight in operation.weights.items()
+        if not weight.turned
     }
     return spec, weights
 
@@ -104,7 +105,8 @@ def analyze_module(
     such as further outputs, is a warning.
 
     Raises:
-        UsageError: the module cannot be followed, or takes or gives several tensors.
+        UsageError: it is no module, cannot be followed, or takes or gives several tensors; or the
+            shape is none.
     """
     try:
         from cnncalc.importing.from_torch import read_program
@@ -112,7 +114,8 @@ def analyze_module(
     except ModuleNotFoundError as error:
         raise torch_is_missing(error, "analyze_module") from None
     name = type(module).__name__
-    sketch = read_program(trace(module, input_shape, name), name)
+    hint = "the shape is one sample's, without the batch"
+    sketch = read_program(trace(module, input_shape, name, hint=hint), name)
     network = imported(sketch)
     for note in network.notes:
         warnings.warn(f"{name}: {note}", stacklevel=2)

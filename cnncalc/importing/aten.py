@@ -94,7 +94,7 @@ def _turned(weight: Any) -> Any:
     """A weight that was transposed on the way, as a linear layer keeps it."""
     if not isinstance(weight, Weight) or len(weight.shape) != 2:
         raise Unfit("multiplies two things that flow")
-    return weight._replace(shape=weight.shape[::-1], derived=False)
+    return weight.transposed()
 
 
 def _dense(site: Site, x: Any, weight: Any, bias: Any = None) -> Operation:

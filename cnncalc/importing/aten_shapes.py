@@ -13,10 +13,16 @@ TRANSLATORS = Translators()
 """By the name of the operator."""
 
 
-@TRANSLATORS.of("expand", "expand_as")
+BROADCAST = ("expand", "expand_as")
+"""What makes axes of length 1 longer."""
+
+
+@TRANSLATORS.of(*BROADCAST)
 def _expand(site: Site) -> Operation | None:
-    """Axes of length 1 made longer: a product does so by itself, and nothing else fits it."""
-    return site.x if len(site.x.shape) == len(site.shape) else None
+    """Only a product makes axes longer by itself; anything else would see the short ones."""
+    multiplied = all(user.startswith(("aten.mul.", "aten.mul_.")) for user in site.users)
+    same = len(site.x.shape) == len(site.shape)
+    return site.x if site.x.shape == site.shape or (multiplied and same) else None
 
 
 @TRANSLATORS.of("cat", "concat", "concatenate")
@@ -97,8 +103,9 @@ def _slice(site: Site) -> Operation | None:
     if step != 1:
         strides = [step if at == axis - 1 else 1 for at in range(1, len(x.shape))]
         return site.layer("max_pool", kernel_size=1, stride=strides)
-    rings = [[start, size - stop] if at == axis - 1 else 0 for at in range(1, len(x.shape))]
-    return site.layer("crop", cropping=rings)
+    cut, none = [start, size - stop], [0, 0]
+    rings = [cut if at == axis - 1 else none for at in range(1, len(x.shape))]
+    return site.layer("crop", cropping=_rings(rings))
 
 
 @TRANSLATORS.of("index", "index_select")

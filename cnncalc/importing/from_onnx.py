@@ -19,6 +19,7 @@ from cnncalc.errors import UsageError
 from cnncalc.importing import onnx_operators, onnx_shapes
 from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
+from cnncalc.items import UNKNOWN
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
@@ -172,8 +173,12 @@ class _Reader:
         shape = tuple(self.shapes.get(node.output[0], ()))
         same = node.op_type in ("Reshape", "Unsqueeze", "Squeeze", "Flatten", "Cast")
         same = same and bool(shape) and prod(shape) == prod(first.shape)
-        turned = node.op_type == "Transpose" and len(shape) == 2
-        return first._replace(shape=shape, derived=first.derived or not same or turned)
+        if same:
+            return first.reshaped(shape)
+        if node.op_type == "Transpose" and len(first.shape) == 2:
+            perm = next((each.ints for each in node.attribute if each.name == "perm"), (1, 0))
+            return first.transposed() if [*perm] == [1, 0] else first
+        return first._replace(shape=shape, derived=True)
 
     def note_what_is_left_out(self) -> None:
         kept = {w.name for each in self.sketch.operations() for w in each.weights.values()}
@@ -184,17 +189,13 @@ class _Reader:
             value.name.partition("@")[0]
             for operation in self.sketch.operations()
             for value in operation.arguments
-            if operation.kind == "unknown" and isinstance(value, Weight) and prod(value.shape) > 1
+            if operation.kind == UNKNOWN and isinstance(value, Weight) and prod(value.shape) > 1
         ]
         left = [name for name in dict.fromkeys(unknown) if name not in used]
-        if left:
-            numbers = sum(
-                prod(self.constants[name].dims) for name in left if name in self.constants
-            )
-            self.sketch.notes.append(
-                f"parameters left out: {numbers:,} of {', '.join(left[:3])}"
-                + (" …" if len(left) > 3 else "")
-            )
+        kept_here = self.constants
+        self.sketch.note_left_out(
+            {name: prod(kept_here[name].dims) if name in kept_here else 0 for name in left}
+        )
 
 
 def _inferred(model: onnx.ModelProto, file: str) -> onnx.ModelProto:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
 
 from cnncalc.errors import UsageError
 from cnncalc.importing import aten, aten_shapes
 from cnncalc.importing.aten import FOLDED, PASSED_ON
-from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
+from cnncalc.importing.aten_shapes import BROADCAST
+from cnncalc.importing.operations import NAMED, Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**aten.TRANSLATORS, **aten_shapes.TRANSLATORS}
-NAMED = 3
-"""Tensors that a note names."""
 
 
 def read_program(program: ExportedProgram, name: str) -> Sketch:
@@ -131,7 +130,8 @@ class _Reader:
                 made = translate(site)
             except (Unfit, KeyError, TypeError, ValueError, IndexError):
                 made = None
-            if made is not None:
+            fits = not isinstance(made, Operation) or made.shape == site.shape
+            if made is not None and (fits or name in BROADCAST):
                 return made
         if isinstance(node.meta["val"], Tensor):
             return site.unknown()
@@ -153,6 +153,7 @@ class _Reader:
             shape=() if first is None else self.sample(first),
             calls=_calls(node),
             keeps_batch=first is not None and all(map(self.has_batch, (*flowing, first))),
+            users=tuple(str(user.target) for user in node.users),
         )
 
     def has_batch(self, value: Tensor) -> bool:
@@ -192,9 +193,12 @@ class _Reader:
         if not isinstance(value, Tensor) or not names:
             return None
         same = name in PASSED_ON or name in ("view", "reshape", "unsqueeze", "squeeze", "flatten")
-        turned = name in ("t", "transpose", "permute") and value.dim() == 2
-        if isinstance(first, Weight) and (same or turned):
-            return first._replace(shape=tuple(value.shape), derived=first.derived or turned)
+        if isinstance(first, Weight) and same:
+            return first.reshaped(tuple(value.shape))
+        if isinstance(first, Weight) and name in ("t", "numpy_T") and len(first.shape) == 2:
+            return first.transposed()
+        if isinstance(first, Weight) and name in ("transpose", "permute"):
+            return _permuted(first, arguments)
         return Weight(names[0].name, tuple(value.shape), names[0].learnt, derived=True)
 
     def output(self, node: fx.Node) -> Operation:
@@ -212,12 +216,9 @@ class _Reader:
 
     def note_what_is_left_out(self) -> None:
         used = {w.name for each in self.sketch.operations() for w in each.weights.values()}
-        left = [weight for name, weight in self.kept.items() if name not in used]
-        if left:
-            numbers = sum(int(torch.Size(weight.shape).numel()) for weight in left)
-            names = ", ".join(weight.name for weight in left[:NAMED])
-            more = " …" if len(left) > NAMED else ""
-            self.sketch.notes.append(f"parameters left out: {numbers:,} of {names}{more}")
+        self.sketch.note_left_out(
+            {name: prod(weight.shape) for name, weight in self.kept.items() if name not in used}
+        )
 
 
 def _writes_into_a_part(node: fx.Node) -> bool:
@@ -231,6 +232,21 @@ def _writes_into_a_part(node: fx.Node) -> bool:
     is_view = part.target is operator.getitem or any(each.alias_info for each in returns)
     changes = str(getattr(part.target, "__name__", "")).partition(".")[0].endswith("_")
     return is_view and not changes and isinstance(source, fx.Node) and len(source.users) > 1
+
+
+def _permuted(weight: Weight, arguments: dict[str, Any]) -> Weight:
+    """A weight with its axes in another order; of more than two, it counts as computed."""
+    axes = [*range(len(weight.shape))]
+    if "dims" in arguments:
+        order = [axis % len(axes) for axis in arguments["dims"]]
+    else:
+        order, a, b = axes[:], arguments["dim0"], arguments["dim1"]
+        order[a], order[b] = order[b], order[a]
+    if order == axes:
+        return weight
+    if len(axes) == 2:
+        return weight.transposed()
+    return weight._replace(shape=tuple(weight.shape[axis] for axis in order), derived=True)
 
 
 def _attribute(module: Any, name: str) -> Any:

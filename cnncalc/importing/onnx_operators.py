@@ -117,7 +117,7 @@ def _gemm(site: Site) -> Operation:
     if site.arguments.get("transA", 0):
         raise Unfit("turns its input")
     if not site.arguments.get("transB", 0):
-        weight = weight._replace(shape=weight.shape[::-1], derived=False)
+        weight = weight.transposed()
     bias = site.arguments.get("in2")
     weights = {"weight": weight, "bias": bias}
     return site.layer(
@@ -128,7 +128,7 @@ def _gemm(site: Site) -> Operation:
 @TRANSLATORS.of("MatMul")
 def _matmul(site: Site) -> Operation:
     weight = _kept(site["in1"])
-    weight = weight._replace(shape=weight.shape[::-1], derived=False)
+    weight = weight.transposed()
     return site.layer(
         "linear", weights={"weight": weight}, out_features=weight.shape[0], bias=False
     )

@@ -95,17 +95,31 @@ def _pad(site: Site) -> Operation | None:
 @TRANSLATORS.of("Resize", "Upsample")
 def _resize(site: Site) -> Operation | None:
     mode = site.arguments.get("mode", "nearest")
-    how = site.arguments.get("coordinate_transformation_mode", "half_pixel")
+    old = site.origin == "Upsample" or site["opset"] < 11
+    how = site.arguments.get(
+        "coordinate_transformation_mode", "asymmetric" if old else "half_pixel"
+    )
     fields: dict[str, Any] = {"size": site.shape[1:]}
+    if site.arguments.get("antialias", 0):
+        return None
     if mode == "linear":
         if how == "align_corners":
             fields["align_corners"] = True
         elif how not in ("half_pixel", "pytorch_half_pixel"):
             return None
         fields["mode"] = "linear"
-    elif mode != "nearest":
+    elif mode != "nearest" or not _takes_the_nearest(site, how, "floor" if old else None):
         return None
     return site.layer("upsample", **fields)
+
+
+def _takes_the_nearest(site: Site, how: str, rounding: str | None) -> bool:
+    """Whether output i is input floor(i·in/out), as our layer has it."""
+    rounding = rounding or site.arguments.get("nearest_mode", "round_prefer_floor")
+    if how == "asymmetric":
+        return rounding == "floor"
+    whole = all(out % size == 0 for size, out in zip(site.x.shape, site.shape, strict=True))
+    return whole and how.endswith("half_pixel") and rounding.startswith("round")
 
 
 @TRANSLATORS.of("DepthToSpace")

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import SpecError, UsageError
+from cnncalc.items import UNKNOWN
 from cnncalc.layers import find
+from cnncalc.layers.unknown import MAX_AXES
 from cnncalc.validation import validated
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Layer, Shape
 
 ENTRY = "input"
-UNKNOWN = "unknown"
-MAX_AXES = 8
+NAMED = 3
+"""Tensors that a note names."""
 
 
 class Unfit(Exception):  # noqa: N818 - not an error of the user's
@@ -58,7 +60,19 @@ class Weight(NamedTuple):
     shape: Shape
     learnt: bool = True
     derived: bool = False
-    """Whether it is computed from the one that is kept, beyond another shape."""
+    """Whether it is computed from the one that is kept, beyond another shape or turn."""
+    turned: bool = False
+    """Whether it is the transpose of the one that is kept."""
+
+    def transposed(self) -> Weight:
+        """Of two axes, the other way round."""
+        return self._replace(shape=self.shape[::-1], turned=not self.turned)
+
+    def reshaped(self, shape: Shape) -> Weight:
+        """The same numbers in another shape: computed, if they were turned before."""
+        return self._replace(
+            shape=shape, derived=self.derived or (self.turned and shape != self.shape)
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -136,11 +150,17 @@ class Sketch:
             self._count, UNKNOWN, fields, inputs, shape, origin, calls, arguments=arguments
         )
 
+    def note_left_out(self, tensors: Mapping[str, int]) -> None:
+        """Notes the parameters that no layer has, by their names: how many numbers each holds."""
+        if tensors:
+            names = ", ".join([*tensors][:NAMED]) + (" …" if len(tensors) > NAMED else "")
+            self.notes.append(f"parameters left out: {sum(tensors.values()):,} of {names}")
+
     def operations(self) -> list[Operation]:
         """Those that the output depends on, in the order in which they run.
 
         Raises:
-            UsageError: the output does not depend on the input, or is the input.
+            UsageError: the output does not depend on the input, or is it.
         """
         found = {self.output}
         pending = [self.output]
@@ -149,7 +169,9 @@ class Sketch:
                 if source not in found:
                     found.add(source)
                     pending.append(source)
-        if self.entry not in found or len(found) == 1:
+        if len(found) == 1:
+            raise UsageError(f"{self.name}: computes nothing: its output is its input")
+        if self.entry not in found:
             raise UsageError(f"{self.name}: its output does not depend on its input")
         found.discard(self.entry)
         kept = sorted(found, key=lambda operation: operation.number)
@@ -162,18 +184,20 @@ BUFFERS = ("running_mean", "running_var", "codes")
 
 def _share(operations: list[Operation]) -> None:
     """Lets later operations share the weights of the first that has them."""
-    owners: dict[tuple[str, ...], Operation] = {}
+    owners: dict[tuple[Any, ...], Operation] = {}
     taken: set[str] = set()
     for operation in operations:
-        names = tuple(w.name for key, w in operation.weights.items() if key not in BUFFERS)
+        own = [weight for key, weight in operation.weights.items() if key not in BUFFERS]
+        names = {weight.name for weight in own}
         if not names:
             continue
-        owner = owners.setdefault((operation.kind, *names), operation)
+        uses = ((weight.name, weight.turned, *_significant(weight.shape)) for weight in own)
+        owner = owners.setdefault((operation.kind, *uses), operation)
         if owner is not operation:
             operation.shares, operation.frozen = owner, False
-        elif taken & {*names}:
+        elif taken & names:
             _forget(operation)
-        taken |= {*names}
+        taken |= names
 
 
 def _forget(operation: Operation) -> None:
@@ -222,7 +246,7 @@ def _check(
 ) -> None:
     cls = find(kind)
     assert cls is not None
-    if any(weight.derived for weight in weights.values()):
+    if any(weight.derived or (weight.turned and kind != "linear") for weight in weights.values()):
         raise Unfit("its weight is computed")
     try:
         layer: Layer = validated(cls, {k: _tuples(v) for k, v in fields.items()}, path=kind)

@@ -133,7 +133,7 @@ class _Parameters:
     def add(self, field: str, values: tuple[Any, ...], default: Any) -> str:
         name, number = field, 2
         while name in self.values:
-            name, number = f"{field}{number}", number + 1
+            name, number = f"{field.rstrip('0123456789')}{number}", number + 1
         self.values[name] = values
         self.defaults[name] = default
         return name

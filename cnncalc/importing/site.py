@@ -26,6 +26,8 @@ class Site:
     """Of its output, or the first of them."""
     calls: tuple[Call, ...]
     keeps_batch: bool
+    users: tuple[str, ...] = ()
+    """What PyTorch's program calls those that take its output."""
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]

@@ -5,21 +5,27 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnncalc import bundled
 from cnncalc.errors import UsageError, did_you_mean, shorten, torch_is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cnncalc.importing.operations import Sketch
 
 INPUT_SHAPE = (3, 224, 224)
 """Of networks that say nothing of it."""
-INPUT_SHAPES = {"inception_v3": (3, 299, 299)}
+VIDEO = (3, 16, 112, 112)
+INPUT_SHAPES = {
+    "inception_v3": (3, 299, 299),
+    **dict.fromkeys(("r3d_18", "mc3_18", "r2plus1d_18"), VIDEO),
+}
 """Those of torchvision's networks that are meant for another."""
 TORCHVISION = "torchvision"
 PLACES = ("torchvision.models", "torchvision.models.segmentation", "torchvision.models.video")
@@ -47,12 +53,33 @@ def read_source(
         return FILES[ending](source)
     module, colon, name = source.partition(":")
     if not colon or not module or not name:
-        raise UsageError(f"{shorten(source)} is nothing to import; give {FORMS}")
+        raise UsageError(f"{shorten(source)} is nothing to import; {_instead(source)}")
     arguments = parse_call(call or "")
     try:
-        return _read_module(source, module, name, arguments, input_shape)
+        with redirect_stdout(sys.stderr), _from_here():
+            return _read_module(source, module, name, arguments, input_shape)
     except ModuleNotFoundError as error:
         raise torch_is_missing(error, "import") from None
+
+
+def _instead(source: str) -> str:
+    """What to do with what names nothing to import."""
+    forms = f"give {FORMS}"
+    if os.path.isfile(source) or bundled.find(source) is not None:
+        return f"{forms}; a spec or bundled network needs none: cnncalc summarize {shorten(source)}"
+    return f"did you mean torchvision:{source}? Else {forms}" if source.isidentifier() else forms
+
+
+@contextmanager
+def _from_here() -> Iterator[None]:
+    """Lets modules be imported from the current folder too."""
+    folder = os.getcwd()  # noqa: PTH109
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
 
 
 def parse_call(text: str) -> dict[str, Any]:
@@ -98,7 +125,9 @@ def _read_module(
     else:
         made = make(factory, arguments, source)
     known = INPUT_SHAPES.get(name, INPUT_SHAPE) if module == TORCHVISION else INPUT_SHAPE
-    return read_program(trace(made, input_shape or known, source), name.rpartition(".")[2])
+    hint = "give one sample's shape with --input-shape" if input_shape is None else ""
+    program = trace(made, known if input_shape is None else input_shape, source, hint=hint)
+    return read_program(program, name.rpartition(".")[2])
 
 
 def _in_torchvision(name: str) -> Callable[..., Any]:
@@ -124,21 +153,17 @@ def _no_downloads(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _named(source: str, module: str, name: str) -> Callable[..., Any]:
-    """A function or class of the user's, whose module is run; from the current folder too."""
-    folder = os.getcwd()  # noqa: PTH109
-    sys.path.insert(0, folder)
+    """A function or class of the user's, whose module is run."""
+    from cnncalc.importing.tracing import a_thing, reason_of
+
     try:
         if find_spec(module.partition(".")[0]) is None:
             raise UsageError(f"{source}: there is no module {module.partition('.')[0]!r}")
         found: Any = import_module(module)
     except UsageError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's own code
-        raise UsageError(
-            f"{source}: importing {module} raises {type(error).__name__}: {error}"
-        ) from None
-    finally:
-        sys.path.remove(folder)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
+        raise UsageError(f"{source}: importing {module} raises {reason_of(error)}") from None
     for part in name.split("."):
         try:
             found = getattr(found, part)
@@ -148,8 +173,9 @@ def _named(source: str, module: str, name: str) -> Callable[..., Any]:
                 f"{source}: {module} has no {part!r}{'; ' if hint else ''}{hint}"
             ) from None
     if not callable(found):
-        kind = type(found).__name__
-        raise UsageError(f"{source}: is a {kind}, not a function or class that makes a module")
+        raise UsageError(
+            f"{source}: is {a_thing(found)}, not a function or class that makes a module"
+        )
     return found  # type: ignore[no-any-return]
 
 

@@ -7,22 +7,26 @@ of plain numbers is kept.
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import warnings
 import zipfile
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from cnncalc.errors import UsageError
+from cnncalc.errors import UsageError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from torch.export import ExportedProgram
 
@@ -51,36 +55,58 @@ def make(factory: Callable[..., Any], arguments: dict[str, Any], source: str) ->
     Raises:
         UsageError: it does not take the arguments, fails, or makes no module.
     """
-    with _quiet():
-        try:
-            with _WithoutMemory():
-                made = factory(**arguments)
-        except (NotImplementedError, RuntimeError):  # it computes with the weights
-            made = _made(factory, arguments, source)
-        except Exception:  # noqa: BLE001 - said below, where it fails again
-            made = _made(factory, arguments, source)
+    try:
+        with _quiet():
+            made = _made(factory, arguments)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise UsageError(f"{source}: called with ({given}), it raises {reason_of(error)}") from None
     if not isinstance(made, nn.Module):
-        raise UsageError(f"{source}: makes a {type(made).__name__}, not a torch.nn.Module")
+        raise UsageError(f"{source}: makes {a_thing(made)}, not a torch.nn.Module")
+    _refuse_lazy(made, source)
     with FakeTensorMode(allow_non_fake_inputs=True):
         return made.to_empty(device="cpu")
 
 
-def _made(factory: Callable[..., Any], arguments: dict[str, Any], source: str) -> Any:
+def _made(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """What it makes; with memory for its weights if it fails without, as they have no numbers."""
     try:
+        with _WithoutMemory():
+            return factory(**arguments)
+    except (NotImplementedError, RuntimeError, TypeError):
         return factory(**arguments)
-    except Exception as error:  # noqa: BLE001 - the user's own code
-        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise UsageError(f"{source}: called with ({given}), it raises {_reason(error)}") from None
 
 
-def trace(module: nn.Module, input_shape: Sequence[int], source: str) -> ExportedProgram:
+def _refuse_lazy(module: nn.Module, source: str) -> None:
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
+        raise UsageError(f"{source}: has parameters without a shape; use it once first")
+
+
+def a_thing(value: Any) -> str:
+    """`an int`, `a str`: what a value is."""
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def trace(
+    module: nn.Module, input_shape: Sequence[int], source: str, *, hint: str = ""
+) -> ExportedProgram:
     """The program of a module in evaluation, for inputs of (N, *input_shape).
 
-    Nothing is computed, and the module is left as it was.
+    Nothing is computed, and the module is left as it was. `hint` ends the message of a module that
+    cannot be followed.
 
     Raises:
-        UsageError: torch.export cannot follow it.
+        UsageError: it is no module, the shape is none, or torch.export cannot follow it.
     """
+    if not isinstance(module, nn.Module):
+        what = f"the class {module.__name__}" if isinstance(module, type) else a_thing(module)
+        raise UsageError(f"{source}: is {what}, not a torch.nn.Module")
+    _refuse_lazy(module, source)
+    if not _is_shape(input_shape):
+        raise UsageError(
+            f"{source}: {shorten(input_shape)} is no shape of one sample, such as (3, 224, 224)"
+        )
     training = {each: each.training for each in module.modules()}
     first = next(iter((*module.parameters(), *module.buffers())), None)
     device = torch.device("cpu") if first is None else first.device
@@ -88,16 +114,24 @@ def trace(module: nn.Module, input_shape: Sequence[int], source: str) -> Exporte
     with first.fake_mode if isinstance(first, FakeTensor) else nullcontext():
         x = torch.zeros((), dtype=dtype, device=device).expand(BATCH, *input_shape)
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
             return torch.export.export(module.eval(), (x,))
-    except Exception as error:  # noqa: BLE001 - whatever a module can make it raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module can make it raise
         shape = "×".join(map(str, input_shape))
         raise UsageError(
-            f"{source}: torch.export cannot follow it on {shape}: {_reason(error)}"
+            f"{source}: torch.export cannot follow it on {shape}: {reason_of(error)}"
+            + (f"; {hint}" if hint else "")
         ) from None
     finally:
         for each, was in training.items():
             each.training = was
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether it is a list or tuple of whole numbers above 0."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value:
+        return False
+    return all(isinstance(size, Integral) and int(size) > 0 for size in value)
 
 
 def read_file(file: str) -> ExportedProgram:
@@ -113,7 +147,7 @@ def read_file(file: str) -> ExportedProgram:
         raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged file can make it raise
         what = "holds no program of torch.export" if zipfile.is_zipfile(file) else "is no .pt2 file"
-        raise UsageError(f"{file}: {what}: {_reason(error)}") from None
+        raise UsageError(f"{file}: {what}: {reason_of(error)}") from None
 
 
 @contextmanager
@@ -136,7 +170,7 @@ def _tensors_only() -> Iterator[None]:
         torch.load, torch._C._pickle_load_obj, pickle.loads = load, load_object, loads
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """`ValueError: …`, its first line."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__

@@ -171,7 +171,7 @@ def _is_long(value: Any) -> bool:
         return (
             bool(value)
             and any(isinstance(each, dict | str | list) for each in value)
-            and (not all(isinstance(each, str) or _is_numbers(each) for each in value))
+            and not all(isinstance(each, str | int | float) or _is_numbers(each) for each in value)
         )
     return isinstance(value, dict) and any(map(_is_long, value.values()))
 
