@@ -351,7 +351,7 @@ class _Expansion:
             name = check_name(item.options["name"]) if "name" in item.options else None
             return context.scope.name_for(kind, name, repeated="repeat" in item.options)
 
-        return self._referring(item, "name", make)
+        return item.referring("name", make)
 
     def sources(self, item: Item, flow: int, context: Context) -> tuple[int, ...]:
         """The nodes that flow into an item: those that its `inputs` name, or the one before."""
@@ -381,7 +381,7 @@ class _Expansion:
                 path="frozen",
                 hint=f"freeze {name} itself",
             )
-        index = self._referring(item, "shares", lambda: context.scope.find(name))
+        index = item.referring("shares", lambda: context.scope.find(name))
         if index == INPUT:
             raise FieldError("the input has no weights", place=place, path="shares")
         owner = self.graph.nodes[index].shares
@@ -398,13 +398,3 @@ class _Expansion:
                 place=item.place,
                 hint=f"a network has at most {MAX_NODES:,} layers",
             )
-
-    @staticmethod
-    def _referring(item: Item, option: str, function: Callable[[], T]) -> T:
-        """`function()`, with an error about a name placed at the option that gives it."""
-        try:
-            return function()
-        except ReferenceSpecError as error:
-            given = option in item.options
-            place = item.option_place(option) if given else item.place
-            raise error.at(place, option if given else "") from None

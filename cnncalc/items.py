@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cnncalc.errors import ExpressionError, FieldError, Place, did_you_mean, shorten
+from cnncalc.errors import (
+    ExpressionError,
+    FieldError,
+    Place,
+    ReferenceSpecError,
+    did_you_mean,
+    shorten,
+)
 from cnncalc.expressions import is_expression, names_in
 from cnncalc.layers import registry
 from cnncalc.source import fields_at, place_of
 from cnncalc.spec import ITEM_KEYS, SUGAR, Architecture
 from cnncalc.validation import check_brackets, missing_space, unknown_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 GROUP = "group"
 RESIDUAL = "residual"
@@ -59,6 +71,15 @@ class Item:
             return names_in(condition) if is_expression(condition) else frozenset()
         except ExpressionError as error:
             raise error.at(self.option_place("if"), "if") from None
+
+    def referring(self, option: str, function: Callable[[], T]) -> T:
+        """`function()`, with an error about a name placed at the option that gives it."""
+        try:
+            return function()
+        except ReferenceSpecError as error:
+            given = option in self.options
+            place = self.option_place(option) if given else self.place
+            raise error.at(place, option if given else "") from None
 
     def fields(self, main: str | None) -> dict[str, Any] | None:
         """Its value as fields: a scalar is that of `main`; None where there is no main field."""

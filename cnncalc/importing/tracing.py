@@ -8,9 +8,7 @@ of plain numbers is kept.
 from __future__ import annotations
 
 import io
-import logging
 import pickle
-import warnings
 import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -24,6 +22,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from cnncalc.errors import UsageError, shorten
+from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +55,7 @@ def make(factory: Callable[..., Any], arguments: dict[str, Any], source: str) ->
         UsageError: it does not take the arguments, fails, or makes no module.
     """
     try:
-        with _quiet():
+        with quiet():
             made = _made(factory, arguments)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
@@ -114,7 +113,7 @@ def trace(
     with first.fake_mode if isinstance(first, FakeTensor) else nullcontext():
         x = torch.zeros((), dtype=dtype, device=device).expand(BATCH, *input_shape)
     try:
-        with _quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
+        with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
             return torch.export.export(module.eval(), (x,))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module can make it raise
         shape = "×".join(map(str, input_shape))
@@ -141,7 +140,7 @@ def read_file(file: str) -> ExportedProgram:
         UsageError: there is none.
     """
     try:
-        with _quiet(), _tensors_only():
+        with quiet(), _tensors_only():
             return torch.export.load(file)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
@@ -174,16 +173,3 @@ def reason_of(error: BaseException) -> str:
     """`ValueError: …`, its first line."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without warnings and logs, which speak of PyTorch's own inside."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,11 +10,11 @@ from cnncalc.errors import OutputError
 from cnncalc.expansion import build_graph
 from cnncalc.pytorch.compiler import build
 from cnncalc.pytorch.export import OPSET
+from cnncalc.pytorch.quiet import quiet
 from cnncalc.pytorch.to_onnx import check_request, prepare, translate
 from cnncalc.pytorch.weights import load_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from cnncalc.graph import Graph
@@ -28,7 +25,7 @@ def write_program(network: Architecture, file: Path, *, weights: Any = None) -> 
     """Writes a `.pt2`. Raises `OutputError`, and `UsageError` for wrong weights."""
     graph = build_graph(network)
     model = _model(network, weights)
-    with _quiet():
+    with quiet():
         torch.export.save(_program(model, graph), file)
 
 
@@ -40,7 +37,7 @@ def write_onnx(
     graph = build_graph(network)
     model = _model(network, weights)
     prepare(model, graph)
-    with _quiet():
+    with quiet():
         translate(_program(model, graph), model, file, opset=opset)
 
 
@@ -64,16 +61,3 @@ def _program(model: torch.nn.Module, graph: Graph) -> torch.export.ExportedProgr
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # names folders of this machine
     return program
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporters' warnings and logs, which speak of their own inside."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
