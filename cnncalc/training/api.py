@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.recipe_reading import merged_settings
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
+from cnncalc.training.capture import is_chosen
 from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
@@ -119,6 +120,8 @@ def plan_run(
     device: str = "auto",
     rewrite: bool = True,
     compiled: bool = False,
+    cuda_graph: bool | None = None,
+    deterministic: bool = False,
     init: str | os.PathLike[str] | None = None,
     init_partial: bool = False,
 ) -> Plan:
@@ -153,7 +156,9 @@ def plan_run(
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
     check_data(recipe, found)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
-    return Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
+    plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
+    captured = is_chosen(cuda_graph, plan, deterministic=deterministic)
+    return replace(plan, setting=replace(setting, captured=captured))
 
 
 @jointly
@@ -172,6 +177,7 @@ def train(
     progress: Progress | None = None,
     rewrite: bool = True,
     compiled: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Run:
     """Trains a network as its `train:` section says, with `settings` such as {"epochs": 5} on top.
 
@@ -180,8 +186,9 @@ def train(
     it is saved; False from it ends the run there, and what it raises comes out here.
 
     `init`: a run or a file whose weights to begin with; `init_partial`: what does not fit starts
-    anew. `deterministic`: only algorithms that give the same bits each time. `tensorboard`: writes
-    events into the run's folder. `progress` is the command line's.
+    anew. `deterministic`: only algorithms that give the same bits each time. `cuda_graph`: replays
+    each step as a CUDA graph; None, where that pays. `tensorboard`: writes events into the run's
+    folder. `progress` is the command line's.
 
     Raises:
         SpecError: the spec is wrong.
@@ -203,6 +210,8 @@ def train(
             device=device,
             rewrite=rewrite,
             compiled=compiled,
+            cuda_graph=cuda_graph,
+            deterministic=deterministic,
             init=init,
             init_partial=init_partial,
         )
@@ -212,6 +221,7 @@ def train(
             "device": device,
             "rewrite": rewrite,
             "compiled": compiled,
+            "cuda_graph": cuda_graph,
             "deterministic": deterministic,
             "tensorboard": tensorboard,
             "recipe": recipe.model_dump(mode="json"),
@@ -253,6 +263,7 @@ def resume(
     settings: Mapping[str, Any] | None = None,
     callback: Callback | None = None,
     deterministic: bool | None = None,
+    cuda_graph: bool | None = None,
     tensorboard: bool | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -273,6 +284,7 @@ def resume(
     chosen = {
         "device": known.option("device", device),
         "deterministic": bool(known.option("deterministic", deterministic)),
+        "cuda_graph": known.option("cuda_graph", cuda_graph),
         "tensorboard": bool(known.option("tensorboard", tensorboard)),
     }
     if chosen["tensorboard"]:
@@ -291,6 +303,8 @@ def resume(
             device=chosen["device"],
             rewrite=known.option("rewrite"),
             compiled=known.option("compiled"),
+            cuda_graph=chosen["cuda_graph"],
+            deterministic=chosen["deterministic"],
         )
         known.check_data(plan.data)
         if step > plan.steps:

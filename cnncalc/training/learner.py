@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from cnncalc.errors import UsageError
 from cnncalc.training.averaging import Average
 from cnncalc.training.batches import mixed
+from cnncalc.training.capture import CapturedGradient
 from cnncalc.training.optimizing import make_optimizer, make_schedule
 from cnncalc.training.processes import here
 from cnncalc.training.tally import Tally
@@ -38,6 +39,11 @@ class Learner:
         self.model = model.to(setting.device).to(memory_format=setting.memory_format)
         self.replica: Any = here().replica(self.model, own_buffers=recipe.sync_batch_norm)
         self.compute = torch.compile(self.replica) if setting.compiled else self.replica
+        self.captured = (
+            CapturedGradient(self._gradient, self.model, recipe.batch_size)
+            if setting.captured
+            else None
+        )
         self.steps_per_epoch = steps_per_epoch
         self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
         self.optimizer = make_optimizer(self.model, recipe.optimizer)
@@ -69,7 +75,8 @@ class Learner:
         if batch.share is not None:
             self._learn_share(batch, batch.share)
         elif parts == 1:
-            loss, scores = self._gradient(batch.images, batch.targets, 1.0)
+            gradient = self.captured or self._gradient
+            loss, scores = gradient(batch.images, batch.targets)
             self.tally.add(loss, scores, batch.labels)
         else:
             for images, targets, labels in zip(
@@ -102,7 +109,9 @@ class Learner:
                 loss, scores = self._gradient(images, targets, weight)
             self.tally.add(loss, scores, labels)
 
-    def _gradient(self, images: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    def _gradient(
+        self, images: Tensor, targets: Tensor, share: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         with self.setting.autocast():
             scores = self.compute(images)
             loss = self.loss(scores, targets) if len(scores) else scores.float().sum()
