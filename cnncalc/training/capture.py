@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch import Tensor
 
 from cnncalc.errors import UsageError
 from cnncalc.training.data import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from torch import Tensor, nn
+    from torch import nn
 
     from cnncalc.training.api import Plan
 
@@ -29,7 +28,7 @@ MULTIPLY_ADDS = 500e9
 BYTES = 2**31
 """Of activations, up to which a graph may keep memory of its own."""
 
-Gradient = Callable[["Tensor", "Tensor"], tuple["Tensor", "Tensor"]]
+Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Images (N, C, H, W) and targets -> the loss () and the scores (N, classes), and .grad filled."""
 
 
@@ -69,6 +68,16 @@ def _is_small(plan: Plan) -> bool:
     )
 
 
+class Recording(NamedTuple):
+    """A gradient that was recorded, and the memory that each replay fills."""
+
+    results: tuple[Tensor, Tensor]
+    """The loss () and the scores (N, classes)."""
+    gradients: list[Tensor | None]
+    """One a weight."""
+    replay: Callable[[], None]
+
+
 class CapturedGradient:
     """A gradient that is recorded after a few batches of `size` images, and replayed from then on.
 
@@ -78,54 +87,59 @@ class CapturedGradient:
     def __init__(self, gradient: Gradient, model: nn.Module, size: int) -> None:
         self.gradient, self.size = gradient, size
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.inputs: tuple[Tensor, ...] = ()
+        """Read by each replay, and by the steps before, which choose their kernels for them."""
         self.steps = 0
-        self.possible = False
-        """Whether a step was seen that did not wait for the device."""
+        self.possible = True
         self.recording: Recording | None = None
 
     def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        if len(images) != self.size:
+        if len(images) != self.size or not self.possible:
             return self.gradient(images, targets)
+        self._take(images, targets)
         self.steps += 1
+        if self.steps < WARM_UP:
+            return self._run()
         if self.steps == WARM_UP:
-            results, self.possible = watched(lambda: self.gradient(images, targets))
+            results, waited = watched(self._run)
+            if waited:
+                self.release()
             return results
-        if self.steps == WARM_UP + 1 and self.possible:
-            self.recording = self._recorded(images, targets)
-        replay = self.recording or self.gradient
-        return replay(images, targets)
+        self.recording = self.recording or self._recorded()
+        if self.recording is None:
+            self.release()
+            return self.gradient(images, targets)
+        return self._replayed(self.recording)
 
-    def _recorded(self, images: Tensor, targets: Tensor) -> Recording | None:
+    def _take(self, *given: Tensor) -> None:
+        if not self.inputs:
+            self.inputs = tuple(tensor.clone() for tensor in given)
+            return
+        for mine, tensor in zip(self.inputs, given, strict=True):
+            mine.copy_(tensor)
+
+    def _run(self) -> tuple[Tensor, Tensor]:
+        return self.gradient(*self.inputs)
+
+    def _recorded(self) -> Recording | None:
         try:
-            return Recording(self.gradient, self.weights, images, targets)
+            results, replay = record(self._run, self.inputs[0].device)
         except RuntimeError:  # memory too may end here that suffices without a graph's own
             for weight in self.weights:
                 weight.grad = None
             return None
+        return Recording(results, [weight.grad for weight in self.weights], replay)
+
+    def _replayed(self, recording: Recording) -> tuple[Tensor, Tensor]:
+        recording.replay()
+        for weight, gradient in zip(self.weights, recording.gradients, strict=True):
+            weight.grad = gradient
+        loss, scores = recording.results
+        return loss.clone(), scores.clone()  # the next replay overwrites them
 
     def release(self) -> None:
         """Gives the graph's memory back; steps run kernel by kernel from here on."""
-        self.recording, self.possible = None, False
-
-
-class Recording:
-    """A recorded gradient, for batches of one shape."""
-
-    def __init__(
-        self, gradient: Gradient, weights: Iterable[nn.Parameter], images: Tensor, targets: Tensor
-    ) -> None:
-        self.inputs = images.clone(), targets.clone()
-        self.results, self.replay = record(lambda: gradient(*self.inputs), images.device)
-        self.gradients = [(weight, weight.grad) for weight in weights]
-
-    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        for mine, given in zip(self.inputs, (images, targets), strict=True):
-            mine.copy_(given)
-        self.replay()
-        for weight, gradient in self.gradients:
-            weight.grad = gradient
-        loss, scores = self.results
-        return loss.clone(), scores.clone()  # the next replay overwrites them
+        self.recording, self.inputs, self.possible = None, (), False
 
 
 def record(
@@ -144,7 +158,7 @@ def record(
 
 
 def watched(run: Callable[[], tuple[Tensor, Tensor]]) -> tuple[tuple[Tensor, Tensor], bool]:
-    """The results of `run`, and whether it never waited for the device: no graph holds a wait."""
+    """The results of `run`, and whether it waited for the device: no graph holds a wait."""
     mode = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -153,4 +167,4 @@ def watched(run: Callable[[], tuple[Tensor, Tensor]]) -> tuple[tuple[Tensor, Ten
             results = run()
         finally:
             torch.cuda.set_sync_debug_mode(mode)
-    return results, not any("synchronizing CUDA operation" in str(w.message) for w in said)
+    return results, any("synchronizing CUDA operation" in str(w.message) for w in said)
