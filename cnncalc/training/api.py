@@ -103,11 +103,11 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train.labels) // self.recipe.batch_size)
+        return self.recipe.steps_per_epoch(len(self.data.train.labels))
 
     @property
     def steps(self) -> int:
-        return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
+        return self.recipe.total_steps(self.steps_per_epoch)
 
 
 @in_turn

@@ -38,8 +38,7 @@ class Learner:
         self.model = model.to(setting.device).to(memory_format=setting.memory_format)
         self.replica: Any = here().replica(self.model, own_buffers=recipe.sync_batch_norm)
         self.compute = torch.compile(self.replica) if setting.compiled else self.replica
-        self.steps_per_epoch = steps_per_epoch
-        self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
+        self.steps = recipe.total_steps(steps_per_epoch)
         self.optimizer = make_optimizer(self.model, recipe.optimizer)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.factor = make_schedule(recipe.schedule, steps_per_epoch, self.steps)
