@@ -15,8 +15,6 @@ from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.fields import UNKNOWN, Field, Uneven, even_formula, input_fields, joined, through
 from cnncalc.formula import ZERO, Expr, expr
 from cnncalc.geometry import SAME, Reach
-from cnncalc.layers.merge import Merge
-from cnncalc.layers.unknown import Unknown
 from cnncalc.recorder import record
 from cnncalc.scopes import INPUT
 
@@ -297,7 +295,8 @@ class _Analysis:
             Formulas(costs.output_shape, learnt, costs.multiply_adds, costs.flops, frozen, steps),
             None if node.shares is None else name_of(node.shares),
         )
-        return _unknown(row, node.layer) if isinstance(node.layer, Unknown) else row
+        operation = node.layer.stands_for
+        return row if operation is None else _uncounted(row, operation)
 
     def cost(self, node: Node) -> _Costs:
         layer, shapes = node.layer, node.input_shapes
@@ -305,10 +304,7 @@ class _Analysis:
         if self.batch_size > 1:
             multiply_adds = self.batch_size * multiply_adds if multiply_adds.value else ZERO
             flops = self.batch_size * flops if flops is not None and flops.value else flops
-        if isinstance(layer, Merge):
-            reaches = tuple(tuple(layer.reach(shape)) for shape in shapes)
-        else:
-            reaches = (tuple(layer.reach(*shapes)),)
+        reaches = tuple(tuple(layer.reach(shape)) for shape in shapes)
         return _Costs(
             text=record(layer, shapes),
             weights={
@@ -327,7 +323,7 @@ class _Analysis:
 
     def see(self, node: Node, costs: _Costs) -> tuple[_Seen, tuple[tuple[Field, Reach], ...]]:
         """What the node's units see, and the steps that led there from its one input."""
-        if isinstance(node.layer, Unknown):
+        if node.layer.stands_for is not None:
             return _seen((UNKNOWN,) * len(self.seen[node.inputs[0]].fields)), ()
         if len(node.inputs) == 1:
             before = self.seen[node.inputs[0]]
@@ -373,13 +369,13 @@ class _Analysis:
         return field
 
 
-def _unknown(row: LayerSummary, layer: Unknown) -> LayerSummary:
+def _uncounted(row: LayerSummary, operation: str) -> LayerSummary:
     """The row of an operation that has no layer: nothing but its place and shapes is known."""
     formulas = row.formulas._replace(
         parameters=None, frozen_parameters=None, multiply_adds=None, flops=None
     )
     return row._replace(
-        layer=layer.operation,
+        layer=operation,
         parameters=None,
         frozen_parameters=None,
         buffers=None,
