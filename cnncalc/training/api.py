@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from cnncalc.analysis import Totals
     from cnncalc.graph import Graph
     from cnncalc.recipe import Recipe
+    from cnncalc.summary import Totals
 
 
 @dataclass(frozen=True)
