@@ -20,8 +20,9 @@ from cnncalc.errors import (
 from cnncalc.expressions import CONSTANTS, evaluate, is_expression, worked_out
 from cnncalc.initialization import MAIN, Initialization, parse_initialization
 from cnncalc.layers import find
+from cnncalc.parsing import plain
 from cnncalc.scopes import MAX_NAME
-from cnncalc.source import fields_at, place_of, plain
+from cnncalc.source import fields_at, place_of
 from cnncalc.validation import check_brackets, unknown_key, validated
 
 if TYPE_CHECKING:
