@@ -8,7 +8,8 @@ import pytest
 
 import cnncalc
 from cnncalc.importing.api import Imported, imported
-from cnncalc.source import Source, parse
+from cnncalc.parsing import parse
+from cnncalc.source import Source
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")

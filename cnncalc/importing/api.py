@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnncalc.analysis import Summary, analyze_graph
+from cnncalc.analysis import analyze_graph
 from cnncalc.errors import torch_is_missing
 from cnncalc.expansion import build_graph
 from cnncalc.importing.blocks import fold
@@ -13,6 +13,7 @@ from cnncalc.importing.entries import FLAT, NamelessError, entries_of, give_name
 from cnncalc.importing.structure import arranged
 from cnncalc.importing.writing import Writer, to_yaml
 from cnncalc.spec import Architecture
+from cnncalc.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from cnncalc.analysis import Totals
     from cnncalc.graph import Graph
     from cnncalc.recipe import Recipe
+    from cnncalc.summary import Totals
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train.labels) // self.recipe.batch_size)
+        return self.recipe.steps_per_epoch(len(self.data.train.labels))
 
     @property
     def steps(self) -> int:
-        return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
+        return self.recipe.total_steps(self.steps_per_epoch)
 
 
 @in_turn

@@ -7,7 +7,6 @@ too, sees the same batches as one that was never interrupted.
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 from functools import cache
@@ -163,7 +162,7 @@ class TrainingBatches:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(len(self.split.labels) / self.recipe.batch_size)
+        return self.recipe.steps_per_epoch(len(self.split.labels))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""

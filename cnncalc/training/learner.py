@@ -44,8 +44,7 @@ class Learner:
             if setting.captured
             else None
         )
-        self.steps_per_epoch = steps_per_epoch
-        self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
+        self.steps = recipe.total_steps(steps_per_epoch)
         self.optimizer = make_optimizer(self.model, recipe.optimizer)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.factor = make_schedule(recipe.schedule, steps_per_epoch, self.steps)
