@@ -29,11 +29,11 @@ from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
-from cnncalc.training.normalization import shared_statistics
 from cnncalc.training.processes import here, in_turn, jointly
 from cnncalc.training.restarting import begin
 from cnncalc.training.resuming import read_run
 from cnncalc.training.setting import Setting, choose_setting
+from cnncalc.training.sharing import shared_layers
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
 from cnncalc.training.warm_start import WarmStart, warm_start
@@ -340,7 +340,7 @@ def carry_out(
     recipe, setting, data = plan.recipe, plan.setting, plan.data
     first = here().is_first
     progress = progress if first else Silent()
-    torch.manual_seed(mixed(recipe.seed, 3) if first else mixed(recipe.seed, 3, here().rank))
+    torch.manual_seed(mixed(recipe.seed, 3))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)
@@ -363,7 +363,7 @@ def carry_out(
         told: list[Callback] = [callback] if callback else []
         if tensorboard and first:
             told.append(stack.enter_context(board(folder.path, learner.step)))
-        stack.enter_context(shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm))
+        stack.enter_context(shared_layers(model, setting.device, batch_norm=recipe.sync_batch_norm))
         interruption = stack.enter_context(interruption_of_all())
         loop = Loop(
             learner,

@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 
 from cnncalc.errors import UsageError
 from cnncalc.training.averaging import Average
-from cnncalc.training.batches import mixed
 from cnncalc.training.capture import CapturedGradient
+from cnncalc.training.dropping import drawn_for
 from cnncalc.training.optimizing import make_optimizer, make_schedule
 from cnncalc.training.processes import here
 from cnncalc.training.tally import Tally
@@ -100,11 +100,13 @@ class Learner:
         The replicas average their gradients: what each adds is weighed by its samples.
         """
         tensors = (batch.images, batch.targets, batch.labels)
-        parts = [*zip(*(torch.split(tensor, share.sizes) for tensor in tensors), strict=True)]
-        for number, (images, targets, labels) in enumerate(parts, 1):
+        cut = (torch.split(tensor, share.sizes) for tensor in tensors)
+        for number, (piece, images, targets, labels) in enumerate(
+            zip(share.pieces, *cut, strict=True), 1
+        ):
             weight = len(labels) * share.processes / share.whole
-            last = number == len(parts)
-            with nullcontext() if last else self.replica.no_sync():
+            last = number == len(share.pieces)
+            with drawn_for(piece), nullcontext() if last else self.replica.no_sync():
                 loss, scores = self._gradient(images, targets, weight)
             self.tally.add(loss, scores, labels)
 
@@ -129,14 +131,12 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
-        random = here().all_of(self._random())
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.average.state() if self.average else None,
-            "random": random[0],
-            "random_of_others": random[1:],
+            "random": self._random(),
             "tally": self.tally.state(),
             "step": self.step,
             "seconds": self.seconds,
@@ -147,7 +147,7 @@ class Learner:
         }
 
     def _random(self) -> dict[str, Tensor]:
-        """The state of this process's random numbers."""
+        """The state of the random numbers; all processes have the same."""
         random = {"cpu": torch.get_rng_state()}
         if self.setting.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.setting.device)
@@ -180,22 +180,14 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
-        self._go_on_randomly([state["random"], *state.get("random_of_others", [])], state["step"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if "cuda" in state["random"] and self.setting.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.setting.device)
         self.tally.restore(state["tally"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.epoch_seconds = state.get("epoch_seconds", self.seconds)
         self.earlier = state.get("total_seconds", self.seconds)
         self.best_loss, self.without_better = state["best_loss"], state["without_better"]
-
-    def _go_on_randomly(self, states: list[dict[str, Tensor]], step: int) -> None:
-        """Random numbers as the checkpoint of that step has them, of each process its own."""
-        rank = here().rank
-        if rank >= len(states):  # there were fewer processes
-            torch.manual_seed(mixed(self.recipe.seed, 3, rank, step))
-            return
-        torch.set_rng_state(states[rank]["cpu"])
-        if "cuda" in states[rank] and self.setting.device.type == "cuda":
-            torch.cuda.set_rng_state(states[rank]["cuda"], self.setting.device)
 
 
 def loss_function(
