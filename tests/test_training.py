@@ -22,6 +22,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.training import api  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.loop import Loop  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,6 +148,31 @@ def test_resuming_changes_nothing(
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
     assert (tmp_path / "cut" / "metrics.csv").read_text().startswith(rows)
+
+
+class Told(api.Silent):
+    """Notes of which steps it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def step(self, step: int, *_: Any) -> None:
+        self.steps.append(step)
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(1e9, [1, 5]), (1e-9, [1, 2, 3, 4, 5])])
+def test_slow_steps_are_looked_at_one_by_one(
+    seconds: float, looks: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher sees them, and a checkpoint need not wait for 50 of them."""
+    saved: list[int] = []
+    monkeypatch.setattr("cnncalc.training.loop.LOOK_SECONDS", seconds)
+    monkeypatch.setattr("cnncalc.training.loop.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(Loop, "_save", lambda loop, _: saved.append(loop.learner.step))
+    progress = Told()
+    train(tmp_path / "run", {"steps": 5}, progress=progress)
+    assert progress.steps == looks
+    assert saved[:4] == looks[:-1]
 
 
 KILLED = """

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from cnncalc.training.learner import Learner
 
 LOOK_EVERY = 50
-"""Steps between two looks at the losses: each waits for the device."""
+"""Most steps between two looks at the losses: each waits for the device."""
+LOOK_SECONDS = 1.0
+"""Between two looks at slow steps: a watcher sees them, and saving is on time."""
 SAVE_SECONDS = 180.0
 """Between two checkpoints within an epoch."""
 
@@ -80,7 +82,8 @@ class Loop:
         self.stopped = False
         self.saved_step = learner.step
         self.saved_at = time.monotonic()
-        self.looked_at = learner.step
+        self.looked_at, self.next_look = learner.step, learner.step + 1
+        self.looked_when = self.saved_at
         self.images = 0
 
     def run(self) -> bool:
@@ -103,11 +106,12 @@ class Loop:
 
     def _epoch(self, epoch: int, start: int) -> bool:
         """The rest of an epoch, from batch `start`; False if it was interrupted."""
-        learner, began = self.learner, time.monotonic()
+        learner = self.learner
+        began = self.looked_when = time.monotonic()
         for batch in self.batches.epoch(epoch, start):
             learner.learn(batch)
             self.images += batch.size
-            if learner.step - self.looked_at >= LOOK_EVERY:
+            if learner.step >= self.next_look:
                 self._look()
                 if here().any(time.monotonic() - self.saved_at > SAVE_SECONDS):
                     self._save(began)
@@ -125,6 +129,8 @@ class Loop:
 
     def _look(self) -> None:
         learner = self.learner
+        if learner.step == self.looked_at:
+            return
         ago = learner.tally.look()
         if ago is not None:
             step = learner.step - ago // self.recipe.accumulate
@@ -132,7 +138,14 @@ class Loop:
             raise self._not_finite(f"the loss is not finite at step {step} (epoch {epoch})")
         tally = learner.tally
         self.progress.step(learner.step, tally.loss, tally.accuracy, self.images)
-        self.looked_at, self.images = learner.step, 0
+        self.next_look = learner.step + here().from_first(self._steps_to_next_look)
+        self.looked_at, self.looked_when, self.images = learner.step, time.monotonic(), 0
+
+    def _steps_to_next_look(self) -> int:
+        """As many as take a second, at the pace since the last look."""
+        seconds = max(time.monotonic() - self.looked_when, 1e-9)
+        pace = (self.learner.step - self.looked_at) / seconds
+        return max(min(int(LOOK_SECONDS * pace), LOOK_EVERY), 1)
 
     def _not_finite(self, what: str) -> CnncalcError:
         last = self.folder.checkpoints / LAST
