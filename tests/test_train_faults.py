@@ -24,6 +24,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from PIL import Image  # noqa: E402
 
+from cnncalc.cli.progress import HEAD, Lines  # noqa: E402
 from cnncalc.training import api, memory  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.evaluation import evaluate_split  # noqa: E402
@@ -384,6 +385,16 @@ def test_no_image_is_evaluated_twice(at_once: int, tmp_path: Path) -> None:
     assert parts.samples == 359 == parts.confusion.sum()
     assert torch.equal(parts.confusion, whole.confusion)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [0.0, 2.3026, 998.99999, 1.79e18, math.nan])
+def test_a_loss_that_goes_astray_stays_in_its_column(
+    loss: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = dict.fromkeys(("train_loss", "val_loss", "test_loss"), loss)
+    rest = dict.fromkeys(("train_accuracy", "val_accuracy", "test_accuracy"), 0.5)
+    Lines().epoch({"epoch": 1, "images_per_second": 1e4} | losses | rest)
+    assert len(capsys.readouterr().err) == len(HEAD) + 1
 
 
 def test_a_log_file_gets_one_line_an_epoch(spec: str) -> None:

@@ -71,6 +71,8 @@ class Silent:
 
     def epoch(self, row: Mapping[str, Any]) -> None: ...
 
+    def stale(self, evaluations: int) -> None: ...
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -53,6 +53,9 @@ class Progress(Protocol):
     def epoch(self, row: Row) -> None:
         """Told after each evaluation: a row of the metrics."""
 
+    def stale(self, evaluations: int) -> None:
+        """Told when a run ends because so many of them brought no better validation loss."""
+
 
 class Evaluated(NamedTuple):
     """The splits that a run is evaluated on."""
@@ -102,6 +105,8 @@ class Loop:
             epoch, start = divmod(learner.step, len(self.batches))
             if not self._epoch(epoch, start):
                 return False
+        if learner.step < learner.steps and not self.stopped:
+            self.progress.stale(learner.without_better)
         return True
 
     def _epoch(self, epoch: int, start: int) -> bool:
