@@ -23,6 +23,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from PIL import Image  # noqa: E402
 
+from cnncalc.render.runs import runs_table  # noqa: E402
 from cnncalc.training import api, plotting, records  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.reporting import probabilities  # noqa: E402
@@ -398,6 +399,20 @@ def test_runs_of_a_folder_that_is_a_run_empty_or_missing(run: Path, tmp_path: Pa
     assert json.loads(said("runs", str(tmp_path / "empty"), "--format", "json"))["runs"] == []
     missing = tmp_path / "missing"
     assert refused("runs", str(missing)) == f"{missing}: there is no such folder"
+
+
+def test_a_terminal_of_80_columns_shows_runs_by_their_names(run: Path) -> None:
+    """A line a run, and no title cut: what is less needed gives way."""
+    name = "resnet18_cifar-20261121-101501"
+    records_of = [records.record_of(path) for path in (copies(run, name) / name, run)]
+    lines = runs_table(records_of, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[-2:]] == [name, "tiny"]
+    assert [" ".join(line.split()) for line in lines[:3]] == [
+        "best",
+        "val test val",
+        "run epochs accuracy accuracy loss state",
+    ]
 
 
 def test_listing_runs_loads_no_torch(run: Path) -> None:

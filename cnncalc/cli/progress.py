@@ -125,10 +125,8 @@ class Lines(Quiet):
         self.say("  ".join(cells))
 
     def stale(self, evaluations: int) -> None:
-        ends = "" if evaluations == 1 else "s"
-        self.say(
-            f"stopped by train.patience: no better validation loss in {evaluations} evaluation{ends}"
-        )
+        count = f"{evaluations} evaluation{'' if evaluations == 1 else 's'}"
+        self.say(f"stopped by train.patience: no better validation loss in {count}")
 
 
 class Bar(Lines):
