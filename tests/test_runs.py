@@ -457,6 +457,36 @@ def test_curves_are_those_of_the_metrics(run: Path) -> None:
 
 
 @pytest.mark.usefixtures("matplotlib")
+def test_the_names_of_many_runs_leave_room_for_their_curves(run: Path) -> None:
+    from cnncalc.render.plot import curves
+
+    rows = [{**row, "val_loss": None, "val_accuracy": None} for row in records.read_metrics(run)]
+    names = [f"resnet18_cifar-20261121-1015{number}" for number in range(10, 40)]
+    figure = curves(dict.fromkeys(names, rows))
+    figure.savefig(run / "x.png")  # warns, which is an error here, where axes have no room
+    for axes in figure.axes:
+        assert axes.get_window_extent().height > 2.5 * figure.dpi
+        assert axes.get_legend() is None
+        assert len({line.get_color() for line in axes.get_lines()}) == len(names)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "test", "train"]
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_long_names_leave_room_for_the_confusion_matrix(tmp_path: Path) -> None:
+    from cnncalc.render.plot import confusion
+
+    title = "a network of a very long name on a data set, test: 50.00%"
+    figure = confusion(title, ["a class of forty letters, more or less", "b"], [[3, 0], [3, 0]])
+    figure.savefig(tmp_path / "x.png")
+    matrix, _ = figure.axes
+    assert min(matrix.get_window_extent().bounds[2:]) > 3 * figure.dpi
+    assert figure._suptitle.get_window_extent().width < figure.bbox.width
+    names = [label.get_text() for label in matrix.get_yticklabels()]
+    assert names == ["a class of forty letters, mor…", "b"]
+
+
+@pytest.mark.usefixtures("matplotlib")
 def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "other" / "tiny")
     names = [str(run), str(tmp_path / "other" / "tiny")]
