@@ -147,9 +147,13 @@ def bad(array: Any, where: Any, value: Any) -> Any:
         ((X, Y - 1), {}, "label -1 is below 0"),
         ((X, Y + 1), {}, "data has labels from 1 to 3, and classes count from 0: subtract 1"),
         ((X, Y.astype(np.uint64) - 1), {}, "label -1 is below 0"),
-        ((X, np.where(Y, Y, 2**40)), {}, "data has 1099511627777 classes, the network 3 outputs"),
         (
-            (X, np.where(Y, Y, 2**40)),
+            (X, np.where(Y == 1, 2**40, Y)),
+            {},
+            "data has 1099511627777 classes, the network 3 outputs",
+        ),
+        (
+            (X, np.where(Y == 1, 2**40, Y)),
             {"classes": "abc", "validation": 0.5},
             "label 1099511627776 in the train split is out of range",
         ),
