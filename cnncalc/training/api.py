@@ -36,6 +36,7 @@ from cnncalc.training.setting import Setting, choose_setting
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
 from cnncalc.training.warm_start import WarmStart, warm_start
+from cnncalc.training.workers import none_missed
 
 if TYPE_CHECKING:
     import os
@@ -350,6 +351,7 @@ def carry_out(
         if tensorboard and first:
             told.append(stack.enter_context(board(folder.path, learner.step)))
         stack.enter_context(shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm))
+        stack.enter_context(none_missed())
         interruption = stack.enter_context(interruption_of_all())
         loop = Loop(
             learner,
