@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnncalc.errors import TrainingError
@@ -18,11 +19,11 @@ from cnncalc.training.learner import loss_function
 from cnncalc.training.processes import here, of_process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cnncalc.errors import CnncalcError
-    from cnncalc.training.batches import TrainingBatches
+    from cnncalc.training.batches import Batch, TrainingBatches
     from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.folder import RunFolder
     from cnncalc.training.interruption import Interruption
@@ -103,17 +104,18 @@ class Loop:
             self._end_of_epoch((learner.step - 1) // len(self.batches))
         while learner.step < learner.steps and not self._is_stale() and not self.stopped:
             epoch, start = divmod(learner.step, len(self.batches))
-            if not self._epoch(epoch, start):
-                return False
+            with closing(self.batches.epoch(epoch, start)) as batches:
+                if not self._epoch(epoch, batches):
+                    return False
         if learner.step < learner.steps and not self.stopped:
             self.progress.stale(learner.without_better)
         return True
 
-    def _epoch(self, epoch: int, start: int) -> bool:
-        """The rest of an epoch, from batch `start`; False if it was interrupted."""
+    def _epoch(self, epoch: int, batches: Iterator[Batch]) -> bool:
+        """The rest of an epoch, `batches`; False if it was interrupted."""
         learner = self.learner
         began = self.looked_when = time.monotonic()
-        for batch in self.batches.epoch(epoch, start):
+        for batch in batches:
             learner.learn(batch)
             self.images += batch.size
             if learner.step >= self.next_look:
