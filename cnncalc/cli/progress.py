@@ -25,6 +25,7 @@ def describe(plan: Plan) -> str:
     counts = ", ".join(f"{len(s.labels):,} {name}" for name, s in splits.items() if s is not None)
     layout = ", channels_last" if setting.channels_last else ""
     compiled = ", compiled" if setting.compiled else ""
+    captured = ", CUDA graph" if setting.captured else ""
     precision = str(setting.precision).removeprefix("torch.")
     lines = {
         "network": f"{plan.graph.name}, {totals.parameters:,} parameters,"
@@ -34,7 +35,7 @@ def describe(plan: Plan) -> str:
         **_shared(plan),
         "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
         **_augmented(recipe),
-        "device": f"{setting.device}, {precision}{layout}{compiled}",
+        "device": f"{setting.device}, {precision}{layout}{compiled}{captured}",
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
         f" {totals.activation_bytes * recipe.batch_size:,} of activations",
     }

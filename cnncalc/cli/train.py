@@ -76,6 +76,13 @@ def train(
     compiled: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Run under torch.compile.")
     ] = None,
+    cuda_graph: Annotated[
+        bool | None,
+        typer.Option(
+            "--cuda-graph/--no-cuda-graph",
+            help="Launch all kernels of a step at once; done for small steps if not given.",
+        ),
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits each time, on CUDA too.")
     ] = False,
@@ -147,6 +154,7 @@ def train(
                 device=device,
                 settings=recipe_settings,
                 deterministic=deterministic or None,
+                cuda_graph=cuda_graph,
                 tensorboard=tensorboard or None,
                 progress=progress,
             )
@@ -158,6 +166,8 @@ def train(
                 "device": device or "auto",
                 "rewrite": rewrite is not False,
                 "compiled": compiled or False,
+                "cuda_graph": cuda_graph,
+                "deterministic": deterministic,
                 "init": init,
                 "init_partial": init_partial,
             }
@@ -170,7 +180,6 @@ def train(
                 network,
                 output=output,
                 settings=recipe_settings,
-                deterministic=deterministic,
                 tensorboard=tensorboard,
                 progress=progress,
                 **where,

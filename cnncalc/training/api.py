@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.recipe_reading import merged_settings
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
+from cnncalc.training.capture import is_chosen
 from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
@@ -28,11 +29,11 @@ from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
-from cnncalc.training.normalization import shared_statistics
 from cnncalc.training.processes import here, in_turn, jointly
 from cnncalc.training.restarting import begin
 from cnncalc.training.resuming import read_run
 from cnncalc.training.setting import Setting, choose_setting
+from cnncalc.training.sharing import shared_layers
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
 from cnncalc.training.warm_start import WarmStart, warm_start
@@ -119,6 +120,8 @@ def plan_run(
     device: str = "auto",
     rewrite: bool = True,
     compiled: bool = False,
+    cuda_graph: bool | None = None,
+    deterministic: bool = False,
     init: str | os.PathLike[str] | None = None,
     init_partial: bool = False,
 ) -> Plan:
@@ -153,7 +156,9 @@ def plan_run(
         found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
     check_data(recipe, found)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
-    return Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
+    plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
+    captured = is_chosen(cuda_graph, plan, deterministic=deterministic)
+    return replace(plan, setting=replace(setting, captured=captured))
 
 
 @jointly
@@ -172,6 +177,7 @@ def train(
     progress: Progress | None = None,
     rewrite: bool = True,
     compiled: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Run:
     """Trains a network as its `train:` section says, with `settings` such as {"epochs": 5} on top.
 
@@ -180,8 +186,9 @@ def train(
     it is saved; False from it ends the run there, and what it raises comes out here.
 
     `init`: a run or a file whose weights to begin with; `init_partial`: what does not fit starts
-    anew. `deterministic`: only algorithms that give the same bits each time. `tensorboard`: writes
-    events into the run's folder. `progress` is the command line's.
+    anew. `deterministic`: only algorithms that give the same bits each time. `cuda_graph`: replays
+    each step as a CUDA graph; None, where that pays. `tensorboard`: writes events into the run's
+    folder. `progress` is the command line's.
 
     Raises:
         SpecError: the spec is wrong.
@@ -203,6 +210,8 @@ def train(
             device=device,
             rewrite=rewrite,
             compiled=compiled,
+            cuda_graph=cuda_graph,
+            deterministic=deterministic,
             init=init,
             init_partial=init_partial,
         )
@@ -212,6 +221,7 @@ def train(
             "device": device,
             "rewrite": rewrite,
             "compiled": compiled,
+            "cuda_graph": cuda_graph,
             "deterministic": deterministic,
             "tensorboard": tensorboard,
             "recipe": recipe.model_dump(mode="json"),
@@ -253,6 +263,7 @@ def resume(
     settings: Mapping[str, Any] | None = None,
     callback: Callback | None = None,
     deterministic: bool | None = None,
+    cuda_graph: bool | None = None,
     tensorboard: bool | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -273,6 +284,7 @@ def resume(
     chosen = {
         "device": known.option("device", device),
         "deterministic": bool(known.option("deterministic", deterministic)),
+        "cuda_graph": known.option("cuda_graph", cuda_graph),
         "tensorboard": bool(known.option("tensorboard", tensorboard)),
     }
     if chosen["tensorboard"]:
@@ -291,6 +303,8 @@ def resume(
             device=chosen["device"],
             rewrite=known.option("rewrite"),
             compiled=known.option("compiled"),
+            cuda_graph=chosen["cuda_graph"],
+            deterministic=chosen["deterministic"],
         )
         known.check_data(plan.data)
         if step > plan.steps:
@@ -326,7 +340,7 @@ def carry_out(
     recipe, setting, data = plan.recipe, plan.setting, plan.data
     first = here().is_first
     progress = progress if first else Silent()
-    torch.manual_seed(mixed(recipe.seed, 3) if first else mixed(recipe.seed, 3, here().rank))
+    torch.manual_seed(mixed(recipe.seed, 3))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)
@@ -349,7 +363,7 @@ def carry_out(
         told: list[Callback] = [callback] if callback else []
         if tensorboard and first:
             told.append(stack.enter_context(board(folder.path, learner.step)))
-        stack.enter_context(shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm))
+        stack.enter_context(shared_layers(model, setting.device, batch_norm=recipe.sync_batch_norm))
         interruption = stack.enter_context(interruption_of_all())
         loop = Loop(
             learner,

@@ -167,6 +167,8 @@ class TrainingBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
+        if isinstance(self.split, Split):
+            order = order.to(self.split.images.device)
         if isinstance(self.split, Split) and not self.draws and here().count == 1:
             yield from self._plain(self.split, order, start)
             return

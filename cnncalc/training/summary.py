@@ -33,6 +33,7 @@ def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any
         "multiply_adds": totals.multiply_adds,
         "device": str(setting.device),
         "precision": precision,
+        "cuda_graph": learner.captured is not None and learner.captured.recording is not None,
         "steps": learner.step,
         "seconds": learner.seconds,
         "total_seconds": learner.total_seconds,
