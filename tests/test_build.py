@@ -161,6 +161,7 @@ class TestLoadWeights:
             (["a.weight", "b.weight"], 2),
             (["a.weight", "b.weight", "head.weight"], 0),
             (["a.weight", "b"], 0),  # b may be used as x @ b
+            (["0", "1"], 0),
         ],
     )
     def test_what_may_be_paired_wrongly_is_left(self, names: list[str], loaded: int) -> None:

@@ -59,7 +59,11 @@ def load_weights(
         taken = set(matched.values())
     matched |= _in_order(
         {name: tensor for name, tensor in own.items() if name not in matched},
-        {name: tensor for name, tensor in state_dict.items() if name not in taken},
+        {
+            name: tensor
+            for name, tensor in state_dict.items()
+            if name not in taken and not _may_be_turned(name, tensor)
+        },
     )
     taken = set(matched.values())
     missing = tuple(name for name in own if name not in matched)
@@ -131,8 +135,10 @@ def _mapped(
 
 def _in_order(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
     """Ours and theirs, one after another among those of equal shape and role, if as many."""
+    if all(_last(name).isdigit() for name in theirs) and _in_turn(own) == _in_turn(theirs):
+        return dict(zip(own, theirs, strict=True))  # the names say nothing, the order all
     found: dict[str, str] = {}
-    others = _by_shape({name: x for name, x in theirs.items() if not _may_be_turned(name, x)})
+    others = _by_shape(theirs)
     for shape, names in _by_shape(own).items():
         given = {name: _last(name) for name in others.get(shape, ())}
         words = {*given.values()} - ROLES
@@ -148,6 +154,10 @@ def _in_order(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[s
             if len(mine) == len(same):
                 found |= zip(mine, same, strict=True)
     return found
+
+
+def _in_turn(tensors: Mapping[str, Tensor]) -> list[tuple[int, ...]]:
+    return [*map(_shape, tensors.values())]
 
 
 def _by_shape(tensors: Mapping[str, Tensor]) -> dict[tuple[int, ...], list[str]]:
