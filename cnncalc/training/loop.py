@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from cnncalc.errors import TrainingError
 from cnncalc.training.checkpoints import BEST, LAST, save_last, write_checkpoint
 from cnncalc.training.evaluation import BATCH, Figures, evaluate_split
+from cnncalc.training.folder import Row, RunFolder
 from cnncalc.training.learner import loss_function
 from cnncalc.training.processes import here, of_process
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cnncalc.errors import CnncalcError
     from cnncalc.training.batches import Batch, TrainingBatches
     from cnncalc.training.data.dataset import Split, Stream
-    from cnncalc.training.folder import RunFolder
     from cnncalc.training.interruption import Interruption
     from cnncalc.training.learner import Learner
 
@@ -36,8 +36,6 @@ LOOK_SECONDS = 1.0
 SAVE_SECONDS = 180.0
 """Between two checkpoints within an epoch."""
 
-Row = dict[str, float | int | None]
-"""A row of the metrics."""
 Callback = Callable[[Row], object]
 """Told of each row once it is saved; False ends the run."""
 
@@ -46,7 +44,7 @@ class Progress(Protocol):
     """Who watches a run."""
 
     def begin(self, plan: Any, folder: Path, step: int, problems: Sequence[str]) -> None:
-        """Told before the first step; `problems` are checkpoints that were damaged."""
+        """Told before the first step; `problems`: a message on each damaged checkpoint."""
 
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
         """Told now and then within an epoch; `images` were trained on since it was told last."""
