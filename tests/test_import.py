@@ -327,6 +327,13 @@ def test_a_computed_weight_is_not_a_learnt_one(how: str, parameters: int, kinds:
     assert summary.totals.parameters == parameters
 
 
+def test_a_square_matrix_from_the_right_is_not_loaded_as_it_is() -> None:
+    module = Products("kept")
+    ours = cnncalc.build(read(module, (3, 2, 2)).spec)
+    with pytest.raises(cnncalc.UsageError, match=r"1 of the state dict: w \(12, 12\)"):
+        cnncalc.load_weights(ours, {"w": module.w})
+
+
 class Cropped(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x[:, :, 1:]

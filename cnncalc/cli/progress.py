@@ -85,7 +85,7 @@ class Quiet:
 
     def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
         for problem in problems:
-            self.say(f"{problem}; the one before it is used")
+            self.say(problem)
 
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
 

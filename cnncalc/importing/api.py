@@ -55,7 +55,8 @@ def import_network(
     from cnncalc.importing.sources import read_source
 
     sketch = read_source(source, input_shape=input_shape, call=call)
-    return imported(sketch, source=f"imported from {source}", blocks=blocks)
+    network = imported(sketch, source=f"imported from {source}", blocks=blocks)
+    return network._replace(notes=(*network.notes, *_turned(sketch)))
 
 
 def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Imported:
@@ -72,6 +73,17 @@ def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Impor
         spec, weights = _written(sketch, entries_of(steps, FLAT), blocks=False)
     about = {"source": source} if source else {}
     return Imported({"name": sketch.name, **about, **spec}, tuple(sketch.notes), weights)
+
+
+def _turned(sketch: Sketch) -> list[str]:
+    """Matrices that are used transposed and that `load_weights` could not tell from others."""
+    names = dict.fromkeys(
+        weight.name
+        for operation in sketch.operations()
+        for weight in operation.weights.values()
+        if weight.turned and len({*weight.shape}) == 1 and weight.name.endswith("weight")
+    )
+    return [f"{name} is used as x @ {name}: the layer's weight is its transpose" for name in names]
 
 
 def _written(

@@ -37,6 +37,7 @@ from cnncalc.training.sharing import shared_layers
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
 from cnncalc.training.warm_start import WarmStart, warm_start
+from cnncalc.training.workers import none_missed
 
 if TYPE_CHECKING:
     import os
@@ -366,6 +367,7 @@ def carry_out(
         if tensorboard and first:
             told.append(stack.enter_context(board(folder.path, learner.step)))
         stack.enter_context(shared_layers(model, setting.device, batch_norm=recipe.sync_batch_norm))
+        stack.enter_context(none_missed())
         interruption = stack.enter_context(interruption_of_all())
         loop = Loop(
             learner,

@@ -82,7 +82,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_last(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest checkpoint of a run that is whole, and what is wrong with newer ones.
+    """The newest checkpoint of a run that is whole, and a message on each newer one.
 
     None: nothing was saved yet.
 
@@ -95,7 +95,8 @@ def read_last(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
         if not path.exists():
             continue
         try:
-            return read_checkpoint(path), problems
+            state = read_checkpoint(path)
+            return state, [f"{problem}; an older one is used" for problem in problems]
         except UsageError as error:
             problems.append(str(error))
     if problems:

@@ -9,22 +9,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnncalc.errors import TrainingError
 from cnncalc.training.checkpoints import BEST, LAST, save_last, write_checkpoint
 from cnncalc.training.evaluation import BATCH, Figures, evaluate_split
+from cnncalc.training.folder import Row, RunFolder
 from cnncalc.training.learner import loss_function
 from cnncalc.training.processes import here, of_process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cnncalc.errors import CnncalcError
-    from cnncalc.training.batches import TrainingBatches
+    from cnncalc.training.batches import Batch, TrainingBatches
     from cnncalc.training.data.dataset import Split, Stream
-    from cnncalc.training.folder import RunFolder
     from cnncalc.training.interruption import Interruption
     from cnncalc.training.learner import Learner
 
@@ -35,8 +36,6 @@ LOOK_SECONDS = 1.0
 SAVE_SECONDS = 180.0
 """Between two checkpoints within an epoch."""
 
-Row = dict[str, float | int | None]
-"""A row of the metrics."""
 Callback = Callable[[Row], object]
 """Told of each row once it is saved; False ends the run."""
 
@@ -45,7 +44,7 @@ class Progress(Protocol):
     """Who watches a run."""
 
     def begin(self, plan: Any, folder: Path, step: int, problems: Sequence[str]) -> None:
-        """Told before the first step; `problems` are checkpoints that were damaged."""
+        """Told before the first step; `problems`: a message on each damaged checkpoint."""
 
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
         """Told now and then within an epoch; `images` were trained on since it was told last."""
@@ -103,17 +102,18 @@ class Loop:
             self._end_of_epoch((learner.step - 1) // len(self.batches))
         while learner.step < learner.steps and not self._is_stale() and not self.stopped:
             epoch, start = divmod(learner.step, len(self.batches))
-            if not self._epoch(epoch, start):
-                return False
+            with closing(self.batches.epoch(epoch, start)) as batches:
+                if not self._epoch(epoch, batches):
+                    return False
         if learner.step < learner.steps and not self.stopped:
             self.progress.stale(learner.without_better)
         return True
 
-    def _epoch(self, epoch: int, start: int) -> bool:
-        """The rest of an epoch, from batch `start`; False if it was interrupted."""
+    def _epoch(self, epoch: int, batches: Iterator[Batch]) -> bool:
+        """The rest of an epoch, `batches`; False if it was interrupted."""
         learner = self.learner
         began = self.looked_when = time.monotonic()
-        for batch in self.batches.epoch(epoch, start):
+        for batch in batches:
             learner.learn(batch)
             self.images += batch.size
             if learner.step >= self.next_look:

@@ -52,7 +52,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     """Counts: a row is a true class, a column what was said."""
     problems: tuple[str, ...] = ()
-    """Newer checkpoints that are damaged."""
+    """A message on each newer checkpoint, which is damaged."""
 
     @property
     def class_samples(self) -> tuple[int, ...]:
@@ -93,7 +93,7 @@ class Predictions:
     step: int
     images: tuple[Prediction, ...]
     problems: tuple[str, ...] = ()
-    """Newer checkpoints that are damaged."""
+    """A message on each newer checkpoint, which is damaged."""
 
 
 def evaluate(
