@@ -153,6 +153,48 @@ def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: api.Plan
         cnncalc.evaluate(tiny_run, data=data, split="validation")
 
 
+def test_data_from_python_are_the_split_that_is_evaluated(tiny_run: Path, plan: api.Plan) -> None:
+    """A few images of some classes too, which could not be trained on."""
+    test: Any = plan.data.test
+    few = test.labels % 3 == 1
+    data = test.images[few], test.labels[few]
+    found = cnncalc.evaluate(tiny_run, data=data)
+    assert (found.samples, found.split) == (int(few.sum()), "test")
+    whole = cnncalc.evaluate(tiny_run)
+    assert found.classes == whole.classes
+    kept = [row if label % 3 == 1 else (0,) * 10 for label, row in enumerate(whole.confusion)]
+    assert [*found.confusion] == kept
+    for other, split in (({"test": data}, "test"), ({"validation": data}, "validation")):
+        again = cnncalc.evaluate(tiny_run, data=other, split=split)
+        assert (again.loss, again.confusion) == (found.loss, found.confusion)
+    with pytest.raises(cnncalc.UsageError, match="data: label 10 in the train split is out of"):
+        cnncalc.evaluate(tiny_run, data=(data[0], data[1] + 3))
+
+
+def test_what_training_needs_is_not_asked_of_other_data(run: Path, plan: api.Plan) -> None:
+    """Patience counts evaluations of a validation split, and jitter is for numbers from 0 to 1."""
+    known = json.loads((run / "run.json").read_text())
+    known["settings"] |= {"patience": 3, "augment.color_jitter": 0.1}
+    (run / "run.json").write_text(json.dumps(known))
+    data = torch.randn(20, 1, 8, 8), torch.arange(20) % 10
+    assert cnncalc.evaluate(run, data=data).samples == 20
+    found = cnncalc.evaluate(run, data="synthetic")
+    assert (found.data, found.samples) == ("synthetic", 2000)
+
+
+def test_data_that_do_not_fit_a_run_are_refused_without_advice_for_its_network(
+    run: Path, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (9, 9), "red").save(tmp_path / "photos" / name / f"{number}.png")
+    options = ("--data", "imagefolder", "--data-dir", str(tmp_path / "photos"))
+    assert refused("evaluate", str(run), *options) == (
+        "imagefolder has 2 classes, the network 10 outputs"
+    )
+
+
 def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: api.Plan) -> None:
     np = pytest.importorskip("numpy")
     test: Any = plan.data.test

@@ -22,7 +22,7 @@ from cnncalc.training.batches import Preparer, TrainingBatches, mixed
 from cnncalc.training.capture import is_chosen
 from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
-from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
+from cnncalc.training.data import DataSet, Split, Stream
 from cnncalc.training.determinism import own_state
 from cnncalc.training.folder import RunFolder
 from cnncalc.training.interruption import interruption_of_all
@@ -30,6 +30,7 @@ from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
 from cnncalc.training.processes import here, in_turn, jointly
+from cnncalc.training.reading import read_data
 from cnncalc.training.restarting import begin
 from cnncalc.training.resuming import read_run
 from cnncalc.training.setting import Setting, choose_setting
@@ -145,18 +146,7 @@ def plan_run(
         )
     check_recipe(recipe, graph)
     setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
-    chosen = recipe.data
-    options: dict[str, Any] = {
-        "input_shape": graph.input_shape,
-        "outputs": output[0],
-        "validation": chosen.validation,
-        "resize": chosen.resize,
-        "seed": recipe.seed,
-    }
-    if data is not None:
-        found = from_python(data, **options)
-    else:
-        found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
+    found = read_data(recipe, graph, data)
     check_data(recipe, found)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
     plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
