@@ -329,7 +329,7 @@ def test_probabilities_of_images(tiny_run: Path, plan: api.Plan, tmp_path: Path)
 def test_predict_prints_a_table_or_json(tiny_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.linear_gradient("L").save(path)
-    (found,) = cnncalc.predict(tiny_run, [path], top=2).images
+    (found,) = cnncalc.predict(tiny_run, path, top=2).images
     lines = said("predict", str(tiny_run), str(path), "--top", "2").splitlines()
     first, second = found.guesses
     assert lines[-2].split() == [str(path), first.label, f"{first.probability:.2%}"]

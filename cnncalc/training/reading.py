@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnncalc.recipe_reading import merged_settings
 from cnncalc.training.data import DataSet, from_python, load_data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnncalc.graph import Graph
     from cnncalc.recipe import Recipe
+    from cnncalc.spec import Architecture
 
 
 def read_data(
@@ -35,3 +38,18 @@ def read_data(
     if data is not None:
         return from_python(data, **options)
     return load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
+
+
+def with_name(settings: Mapping[str, Any], data: Any) -> tuple[Mapping[str, Any], Any]:
+    """The settings, with a data set that is given by its name among them; and other data."""
+    if not isinstance(data, str):
+        return settings, data
+    return merged_settings(settings, {"data.name": data}), None
+
+
+def with_absolute_dir(settings: Mapping[str, Any], network: Architecture) -> dict[str, Any]:
+    """The settings of a run, with the folder of its data as it is found from anywhere."""
+    directory = network.recipe(settings).data.dir
+    if directory is None:
+        return dict(settings)
+    return merged_settings(settings, {"data.dir": str(Path(directory).expanduser().absolute())})

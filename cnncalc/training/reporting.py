@@ -209,7 +209,7 @@ def _check_classes(known: tuple[str, ...], found: tuple[str, ...], name: str) ->
 
 def predict(
     run: Run | str | os.PathLike[str],
-    images: Sequence[str | os.PathLike[str]],
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     top: int = 5,
     weights: str | None = None,
@@ -217,11 +217,15 @@ def predict(
 ) -> Predictions:
     """The `top` most probable labels of each image file, decoded and resized as in training.
 
+    `images` is one path, or several.
+
     Raises:
         UsageError: this is no run, it does not take images, or one cannot be read.
     """
     if top < 1:
         raise UsageError(f"--top must be at least 1; received {top}")
+    if isinstance(images, str | os.PathLike):
+        images = [images]
     place = find_device(device)
     saved = open_run(run, weights)
     shape, recipe = saved.graph.input_shape, saved.network.recipe(saved.settings)
