@@ -613,6 +613,10 @@ def test_the_files_own_seed_wins_for_the_weights(tmp_path: Path) -> None:
         ({"augment__crop": SIDE}, "train.augment.crop: must be smaller than the image"),
         ({"augment__cutout": SIDE + 1}, "train.augment.cutout: must not be larger"),
         ({"patience": 2}, "train.patience: counts evaluations of validation data"),
+        (
+            {"loss": "nll"},
+            "train.loss.name: nll takes log-probabilities, and the network ends with",
+        ),
         ({"accumulate": 13}, "train.accumulate: a batch of 12 has no 13 parts"),
     ],
     ids=str,

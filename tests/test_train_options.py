@@ -292,6 +292,32 @@ def test_what_a_callback_raises_comes_out(tmp_path: Path) -> None:
     assert [row["epoch"] for row in api.resume(tmp_path / "run").metrics] == ["1", "2"]
 
 
+# --- --dry-run ------------------------------------------------------------------------------------
+
+
+def said_of(tmp_path: Path, *options: str, ending: list[Any] | None = None) -> dict[str, str]:
+    """The lines of a dry run by their names."""
+    path = tmp_path / "net.yaml"
+    path.write_text(json.dumps(network([1, 8, 8], "flatten", {"linear": 10}, *(ending or []))))
+    status, out, err = invoke("train", str(path), *options, "--dry-run", "--device", "cpu")
+    assert (status, err) == (0, "")
+    return {line[:10].strip(): line[10:].strip() for line in out.splitlines()}
+
+
+def test_a_batch_in_parts_takes_the_memory_of_one(tmp_path: Path) -> None:
+    """Of 74 numbers for each of 4 images, not 10."""
+    options = ("--batch-size", "10", "--set", "train.accumulate=3")
+    assert said_of(tmp_path, *options)["memory"].endswith(f"{4 * 74 * 4:,} of activations")
+
+
+def test_a_loss_of_logits_is_told_of_a_softmax(tmp_path: Path) -> None:
+    said = said_of(tmp_path, ending=["softmax", "identity"])["loss"]
+    assert said == "cross_entropy takes logits: better leave out the network's last softmax"
+    assert said_of(tmp_path, "--set", "train.loss=mse", ending=["softmax"])["loss"] == "mse"
+    assert "loss" not in said_of(tmp_path, ending=["log_softmax"])
+    assert said_of(tmp_path, "--set", "train.loss=nll", ending=["log_softmax"])["loss"] == "nll"
+
+
 # --- --resume -------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ def describe(plan: Plan) -> str:
     compiled = ", compiled" if setting.compiled else ""
     captured = ", CUDA graph" if setting.captured else ""
     precision = str(setting.precision).removeprefix("torch.")
+    at_once = -(-recipe.batch_size // (recipe.accumulate * plan.processes))
     lines = {
         "network": f"{plan.graph.name}, {totals.parameters:,} parameters,"
         f" {totals.multiply_adds:,} multiply-adds an image",
@@ -34,10 +35,11 @@ def describe(plan: Plan) -> str:
         "steps": f"{plan.steps:,} of {recipe.batch_size} images, {plan.steps_per_epoch:,} an epoch",
         **_shared(plan),
         "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
+        **_loss(plan),
         **_augmented(recipe),
         "device": f"{setting.device}, {precision}{layout}{compiled}{captured}",
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
-        f" {totals.activation_bytes * recipe.batch_size:,} of activations",
+        f" {totals.activation_bytes * at_once:,} of activations",
     }
     if data.skipped:
         lines["skipped"] = f"{len(data.skipped):,} corrupt images: {_some(data.skipped)}"
@@ -45,6 +47,18 @@ def describe(plan: Plan) -> str:
         anew = f"; anew: {_some(plan.start.anew)}" if plan.start.anew else ""
         lines["weights"] = f"{len(plan.start.tensors):,} tensors of {plan.start.source}{anew}"
     return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+
+
+def _loss(plan: Plan) -> dict[str, str]:
+    """What is minimised, if that is not the usual or not well chosen."""
+    from cnncalc.training.checking import ending
+
+    name = plan.recipe.loss.name
+    if name != "cross_entropy":
+        return {"loss": name}
+    if ending(plan.graph) != "softmax":
+        return {}
+    return {"loss": "cross_entropy takes logits: better leave out the network's last softmax"}
 
 
 def _augmented(recipe: Recipe) -> dict[str, str]:

@@ -16,16 +16,19 @@ if TYPE_CHECKING:
     from cnncalc.recipe import Recipe
     from cnncalc.training.data import DataSet
 
+RESHAPING = ("identity", "flatten", "unflatten", "reshape", "permute")
+"""Layers after which the numbers are what they were."""
 OF_IMAGES = ("crop", "flip", "cutout", "color_jitter", "cutmix")
 """Augmentations that know rows and columns."""
 
 
 def check_recipe(recipe: Recipe, graph: Graph) -> None:
-    """Raises `FieldError` if the optimizer or an augmentation does not suit the network."""
+    """Raises `FieldError` if optimizer, loss or an augmentation does not suit the network."""
     with torch.device("meta"):
         model = compile_graph(graph)
     try:
         make_optimizer(model, recipe.optimizer)
+        _check_loss(recipe, graph)
         _check_augmentation(recipe, graph.input_shape)
     except FieldError as error:
         raise error.at(recipe.place(error.path)) from None
@@ -56,6 +59,23 @@ def _is_scaled(data: DataSet) -> bool:
     if not images.is_floating_point():
         return True
     return bool(images.min() >= 0 and images.max() <= 1)
+
+
+def ending(graph: Graph) -> str:
+    """The kind of the layer that makes the scores of a network."""
+    index = graph.output
+    while index >= 0 and graph.nodes[index].layer.kind in RESHAPING:
+        index = graph.nodes[index].inputs[0]
+    return "input" if index < 0 else graph.nodes[index].layer.kind
+
+
+def _check_loss(recipe: Recipe, graph: Graph) -> None:
+    if recipe.loss.name == "nll" and (kind := ending(graph)) not in ("log_softmax", "unknown"):
+        raise FieldError(
+            f"nll takes log-probabilities, and the network ends with {kind}",
+            path="train.loss.name",
+            hint="end it with log_softmax, or write loss: cross_entropy",
+        )
 
 
 def _check_augmentation(recipe: Recipe, shape: tuple[int, ...]) -> None:
