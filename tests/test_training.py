@@ -23,6 +23,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from cnncalc.training import api  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.loop import Loop  # noqa: E402
+from cnncalc.training.plan import plan_run  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +101,8 @@ def test_a_run_is_reproduced_by_its_seed_and_changed_by_another(tmp_path: Path) 
 def test_evaluation_counts_each_sample_once(tmp_path: Path) -> None:
     """The figures of metrics.csv, worked out by hand from the checkpoint."""
     run = train(tmp_path / "run")
-    test = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    test = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     model = cnncalc.build(NET).eval()
     model.load_state_dict(weights(run.folder))
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
@@ -339,6 +340,6 @@ def test_speed_after_a_resume_is_that_of_its_own_epoch(tmp_path: Path) -> None:
     train(tmp_path / "run", {"epochs": 2})
     rows = api.resume(tmp_path / "run", settings={"epochs": 3}).metrics
     seconds = [float(row["seconds"]) for row in rows]
-    images = len(api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
+    images = len(plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
     speed = images / (seconds[2] - seconds[1])
     assert float(rows[2]["images_per_second"]) == pytest.approx(speed, rel=1e-3)
