@@ -145,6 +145,19 @@ def bad(array: Any, where: Any, value: Any) -> Any:
         ((X, Y / 1.0), {}, r"labels are whole numbers of shape \(N,\).*received float64 \(12,\)"),
         ((X, np.eye(3)[Y]), {}, r"received float64 \(12, 3\)"),
         ((X, Y - 1), {}, "label -1 is below 0"),
+        ((X, Y + 1), {}, "data has labels from 1 to 3, and classes count from 0: subtract 1"),
+        ((X, Y.astype(np.uint64) - 1), {}, "label -1 is below 0"),
+        (
+            (X, np.where(Y == 1, 2**40, Y)),
+            {},
+            "data has 1099511627777 classes, the network 3 outputs",
+        ),
+        (
+            (X, np.where(Y == 1, 2**40, Y)),
+            {"classes": "abc", "validation": 0.5},
+            "label 1099511627776 in the train split is out of range",
+        ),
+        ((X, Y * 0), {}, "data has 1 class, the network 3 outputs"),
         (
             (X, Y),
             {"outputs": 4},
@@ -158,12 +171,19 @@ def bad(array: Any, where: Any, value: Any) -> Any:
             "label 2 in the train split is out of range: 2 cl",
         ),
         ((X[:0], Y[:0]), {"classes": "abc"}, "data: the train split holds no image"),
+        ((X[:0], Y[:0]), {}, "data: the train split holds no image"),
+        ((X[:, :, :0], Y), {}, "data has samples of shape 3x0x4, which hold nothing"),
         (
             (X, Y),
             {"input_shape": (1, 5, 4)},
             "data has 3 channels, the network takes 1: --input 3x5x4",
         ),
         ((X[:, :2], Y), {}, "data has 2 channels, the network takes 3: --input 2x5x4"),
+        (
+            (np.zeros((12, 5, 7, 4), np.uint8), Y),
+            {},
+            "data has 4 channels, the network takes 3: --input 4x5x7",
+        ),
         ((X[:, :1], Y), {"input_shape": (2, 5, 4)}, "data has 1 channel, the network takes 2"),
         (
             (X, Y),
@@ -316,8 +336,9 @@ def test_a_data_set_that_was_loaded_is_data() -> None:
         ),
         (
             {"x_test": X[:3], "y_test": np.array([0, 3, 1])},
-            "npz has 4 classes, the network 3 outputs",
+            "npz: label 3 in the test split is out of range: 3 classes are 0 to 2",
         ),
+        ({"y_train": Y / 1.0}, r"data\.npz: y_train: labels are whole numbers"),
         (None, "npz has a validation split already: leave out validation: 0.5"),
     ],
 )

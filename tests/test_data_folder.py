@@ -113,6 +113,18 @@ def test_one_folder_is_split_alike_in_every_class(folder: Path) -> None:
     assert len(load(folder, test_share=0.5).test.labels) == 10
 
 
+def test_links_are_followed_once(folder: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "elsewhere", {"more": 3})
+    (folder / "cat" / "link").symlink_to(tmp_path / "elsewhere" / "more")
+    (folder / "cat" / "back").symlink_to(folder / "cat")
+    (folder / "eel").symlink_to(folder / "dog")
+    assert torch.bincount(load(folder, outputs=3, test_share=0).train.labels).tolist() == [
+        13,
+        10,
+        10,
+    ]
+
+
 def test_train_alone_is_split_as_well(folder: Path) -> None:
     whole = load(folder)
     folder.rename(folder.parent / "train")
@@ -317,9 +329,26 @@ def empty_test(folder: Path) -> None:
     (folder / "test" / "dog").mkdir(parents=True)
 
 
+def one_deeper(folder: Path) -> None:
+    (folder / "unpacked").mkdir()
+    for name in ("cat", "dog"):
+        (folder / name).rename(folder / "unpacked" / name)
+
+
+def one_of_each(folder: Path) -> None:
+    for image in folder.glob("*/[1-9].png"):
+        image.unlink()
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
+        (one_deeper, {}, r"holds one folder, which holds others: --data-dir .*pets/unpacked$"),
+        (
+            one_of_each,
+            {},
+            "the test share 0.2 of 2 samples holds no .*: give more, or make a test/",
+        ),
         (empty_class, {"outputs": 3}, r"fish holds no image \(\.jpg, .* …\): fill the folder or"),
         (loose_images, {}, "holds images, but no folders: put those of each class into a folder"),
         (nothing, {}, "pets holds no folders of images .a folder a class: train/cat/1.jpg"),

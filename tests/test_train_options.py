@@ -312,6 +312,10 @@ def test_a_run_that_is_patient_no_more_stays_where_it_is(tmp_path: Path) -> None
     assert run.finished
     assert 1 < len(run.metrics) < 9
     assert api.resume(run.folder).metrics == run.metrics
+    status, out, err = invoke("train", "--resume", str(run.folder))
+    assert (status, out) == (0, f"{run.folder}\n")
+    last = "stopped by train.patience: no better validation loss in 1 evaluation"
+    assert err.splitlines()[-1] == last
 
 
 def test_a_longer_run_is_unfinished_meanwhile_and_remembers_it(finished: Path) -> None:

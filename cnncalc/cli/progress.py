@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from cnncalc.recipe import Recipe
-    from cnncalc.training.api import Plan
+    from cnncalc.training.plan import Plan
 
 HEAD = "epoch  train loss  accuracy  val loss  accuracy  test loss  accuracy    images/s"
 
@@ -58,6 +58,11 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
+def _short(loss: float) -> str:
+    """A loss in at most 8 characters, that of a run that goes astray too."""
+    return f"{loss:.4f}" if abs(loss) < 999 else f"{loss:.2e}"
+
+
 def _shared(plan: Plan) -> dict[str, str]:
     """What each process has to do, where there are several."""
     if plan.processes == 1:
@@ -86,6 +91,8 @@ class Quiet:
 
     def epoch(self, row: Mapping[str, Any]) -> None: ...
 
+    def stale(self, evaluations: int) -> None: ...
+
     def close(self) -> None:
         """Told when the run is over, however it ended."""
 
@@ -112,10 +119,14 @@ class Lines(Quiet):
         for loss, accuracy in [*pairs, ("test_loss", "test_accuracy")]:
             width = 10 if loss == "train_loss" else 8 if loss == "val_loss" else 9
             known = row[loss] is not None
-            cells.append(f"{row[loss]:>{width}.4f}" if known else f"{'–':>{width}}")
+            cells.append(f"{_short(row[loss]) if known else '–':>{width}}")
             cells.append(f"{row[accuracy]:>8.2%}" if known else f"{'–':>8}")
         cells.append(f"{row['images_per_second']:>10,.0f}")
         self.say("  ".join(cells))
+
+    def stale(self, evaluations: int) -> None:
+        count = f"{evaluations} evaluation{'' if evaluations == 1 else 's'}"
+        self.say(f"stopped by train.patience: no better validation loss in {count}")
 
 
 class Bar(Lines):

@@ -8,7 +8,6 @@ too, sees the same batches as one that was never interrupted.
 from __future__ import annotations
 
 import os
-import signal
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
@@ -22,9 +21,10 @@ from torch.utils.data import DataLoader
 from cnncalc.training.augment import augment_pixels, cutout, jitter, mix
 from cnncalc.training.data.dataset import Split, Stream
 from cnncalc.training.processes import here
+from cnncalc.training.workers import leave_signals, read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from torch import Tensor
 
@@ -106,7 +106,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 def streamed(
     stream: Stream, parts: Sequence[Tensor], device: torch.device, seed: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """The samples of each part, decoded by worker processes ahead of their turn.
 
     `seed` is for data that draw random numbers themselves.
@@ -117,16 +117,10 @@ def streamed(
         num_workers=max(min((os.cpu_count() or 1) // here().local_count, MAX_WORKERS), 1),
         pin_memory=device.type == "cuda",
         generator=torch.Generator().manual_seed(seed),  # else it draws from the model's numbers
-        worker_init_fn=_leave_signals,
+        worker_init_fn=leave_signals,
     )
-    for images, labels in loader:
+    for images, labels in read_ahead(loader):
         yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-
-
-def _leave_signals(_: int) -> None:
-    """Ctrl-C and torchrun signal workers too: the process that trains finishes its step first."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def mixed(*numbers: int) -> int:
@@ -164,8 +158,8 @@ class TrainingBatches:
         """Batches in an epoch."""
         return self.recipe.steps_per_epoch(len(self.split.labels))
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from batch `start` on."""
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
+        """The batches of an epoch from batch `start` on; to be closed where not all are taken."""
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
         if isinstance(self.split, Split):
             order = order.to(self.split.images.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -9,9 +10,10 @@ import torch
 from cnncalc.training.batches import streamed
 from cnncalc.training.data.dataset import Split, Stream
 from cnncalc.training.processes import here
+from cnncalc.training.workers import none_missed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from torch import Tensor, nn
 
@@ -53,8 +55,8 @@ def evaluate_split(
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=device)
     training = model.training
     model.eval()
-    with torch.inference_mode():
-        for images, y in _raw(split, device, at_once):
+    with torch.inference_mode(), none_missed(), closing(_raw(split, device, at_once)) as samples:
+        for images, y in samples:
             x = prepare(images)
             with autocast():
                 scores = model(x).float()
@@ -75,7 +77,7 @@ def evaluate_split(
 
 def _raw(
     split: Split | Stream, device: torch.device, at_once: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Every sample of this process's share once, in order."""
     mine = here().share(len(split.labels)).slices[0]
     if mine.start == mine.stop:

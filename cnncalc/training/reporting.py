@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from cnncalc.errors import UsageError, did_you_mean
-from cnncalc.training.api import Run, plan_run
+from cnncalc.training.api import Run
 from cnncalc.training.batches import Preparer
 from cnncalc.training.data.images import decode
 from cnncalc.training.data.target import Target, times
 from cnncalc.training.evaluation import evaluate_split
 from cnncalc.training.learner import loss_function
 from cnncalc.training.memory import evaluated_at_once
+from cnncalc.training.plan import plan_run
 from cnncalc.training.saved import open_run
 from cnncalc.training.setting import find_device
 

@@ -13,14 +13,16 @@ from cnncalc.training.data.dataset import Split
 from cnncalc.training.data.target import Target
 
 
-def as_split(images: Any, labels: Any, target: Target, where: str) -> Split:
+def as_split(images: Any, labels: Any, target: Target, where: str, labels_where: str = "") -> Split:
     """Images (N, C, *sizes), (N, *sizes, C) or (N, *sizes) and labels (N,), checked.
+
+    `labels_where` names the labels where they lie elsewhere than the images.
 
     Raises:
         UsageError: a shape, type or value that is none of images or labels; says where.
     """
     pixels = as_images(images, target, where)
-    numbers = as_labels(labels, where)
+    numbers = as_labels(labels, labels_where or where)
     if len(pixels) != len(numbers):
         raise UsageError(f"{where}: {len(pixels)} images, but {len(numbers)} labels")
     return Split(pixels, numbers)
@@ -50,9 +52,10 @@ def as_labels(values: Any, where: str) -> Tensor:
             f"{where}: labels are whole numbers of shape (N,), counted from 0; "
             f"received {array.dtype} {array.shape}"
         )
+    array = array.astype(np.int64)
     if len(array) and array.min() < 0:
         raise UsageError(f"{where}: label {array.min()} is below 0; classes count from 0")
-    return torch.from_numpy(array.astype(np.int64))
+    return torch.from_numpy(array)
 
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
@@ -104,7 +107,7 @@ def _channels_first(images: Tensor, target: Target, where: str) -> Tensor:
     if axes == 1 or tuple(images.shape[1:]) == shape:
         return images
     last = (images.shape[-1], *images.shape[1:-1])
-    counts = {shape[0], 1, 3}
+    counts = {shape[0], 1, 2, 3, 4}
     if last == shape or (images.shape[1] not in counts and images.shape[-1] in counts):
         return images.movedim(-1, 1).contiguous()
     return images

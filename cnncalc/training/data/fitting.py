@@ -20,7 +20,7 @@ from cnncalc.training.data.dataset import (
 from cnncalc.training.data.images import FileStream, check_channels, decode_all
 from cnncalc.training.data.splits import stratified
 from cnncalc.training.data.statistics import evenly_spaced, measure
-from cnncalc.training.data.target import FittedStream, Target, check_shape, fit
+from cnncalc.training.data.target import FittedStream, Target, check_shape, counted, fit
 
 _ROLES = ("train", "validation", "test")
 _MEASURED = 512
@@ -43,11 +43,14 @@ def fitted(source: Source, target: Target, options: Options) -> DataSet:
     Raises:
         UsageError: classes, labels or images do not fit; says what to change.
     """
-    classes = source.classes or _numbered(source)
-    _check_classes(source.name, len(classes), target)
+    parts = _parts(source)
+    _check_present(source.name, parts)
+    count = len(source.classes) or _numbered(source.name, parts, target)
+    _check_classes(source.name, count, target)
+    classes = source.classes or tuple(map(str, range(count)))
+    _check_labels(source.name, parts, classes)
     source = _held_out(source, options)
     parts = _parts(source)
-    _check_labels(source.name, parts, classes)
     for part in parts.values():
         if isinstance(part, Files):
             check_channels(source.name, part, target)
@@ -60,6 +63,7 @@ def fitted(source: Source, target: Target, options: Options) -> DataSet:
         ready[role], corrupt = _ready(part, target, options, resident=resident)
         skipped += corrupt
     if skipped:
+        _check_present(source.name, ready)
         _check_labels(source.name, ready, classes)
     mean, std = _statistics(source.published, ready["train"], target)
     others = (ready.get("validation"), ready.get("test"))
@@ -71,17 +75,35 @@ def _parts(source: Source) -> dict[str, Part]:
     return {role: part for role, part in found.items() if part is not None}
 
 
-def _numbered(source: Source) -> tuple[str, ...]:
-    """As many classes as the highest label asks for."""
-    labels = [part.labels for part in _parts(source).values() if len(part.labels)]
-    return tuple(map(str, range(max((int(each.max()) for each in labels), default=-1) + 1)))
+def _check_present(name: str, parts: dict[str, Part] | dict[str, Split | Stream]) -> None:
+    for role, part in parts.items():
+        if not len(part.labels):
+            raise UsageError(f"{name}: the {role} split holds no image")
+
+
+def _numbered(name: str, parts: dict[str, Part], target: Target) -> int:
+    """As many classes as the highest label asks for.
+
+    Where the network has those of the training split, another split does not ask for more.
+    """
+    lowest = min(int(part.labels.min()) for part in parts.values())
+    highest = max(int(part.labels.max()) for part in parts.values())
+    if lowest > 0:
+        raise UsageError(
+            f"{name} has labels from {lowest} to {highest}, and classes count from 0: subtract"
+            f" {lowest} from them"
+        )
+    own = int(parts["train"].labels.max()) + 1
+    return own if own == target.outputs else highest + 1
 
 
 def _check_classes(name: str, count: int, target: Target) -> None:
     if count != target.outputs:
+        have, outputs = counted(count, "class", "classes"), counted(count, "output", "outputs")
+        own = counted(target.outputs, "output", "outputs")
         raise UsageError(
-            f"{name} has {count} classes, the network {target.outputs} outputs: --set classes="
-            f"{count}, where the file has such a parameter, or give its last layer {count} outputs"
+            f"{name} has {have}, the network {own}: --set classes={count}, where the file has such"
+            f" a parameter, or give its last layer {outputs}"
         )
 
 
@@ -89,8 +111,6 @@ def _check_labels(
     name: str, parts: dict[str, Part] | dict[str, Split | Stream], classes: tuple[str, ...]
 ) -> None:
     for role, part in parts.items():
-        if not len(part.labels):
-            raise UsageError(f"{name}: the {role} split holds no image")
         highest = int(part.labels.max())
         if highest >= len(classes) or int(part.labels.min()) < 0:
             wrong = highest if highest >= len(classes) else int(part.labels.min())

@@ -56,10 +56,13 @@ def read(directory: Path, *, test_share: float, seed: int) -> Source:
     """
     splits = tree(directory) or Tree(directory, None, None)
     names = class_names(splits.train)
+    _check_level(splits.train, names)
     source = from_tree("imagefolder", splits, names)
     if splits.validation or splits.test or not test_share:
         return source
-    kept, held = stratified(source.train.labels, test_share, seed, "the test share")
+    kept, held = stratified(
+        source.train.labels, test_share, seed, "the test share", "give more, or make a test/"
+    )
     return source._replace(train=source.train.subset(kept), test=source.train.subset(held))
 
 
@@ -78,6 +81,14 @@ def class_names(folder: Path) -> list[str]:
     if all(name.isascii() and name.isdecimal() for name in names):
         names.sort(key=lambda name: (int(name), name))
     return names
+
+
+def _check_level(folder: Path, names: list[str]) -> None:
+    """Raises `UsageError` if the classes seem to lie one folder deeper."""
+    if len(names) == 1 and len(_folders(folder / names[0])) > 1:
+        raise UsageError(
+            f"{folder} holds one folder, which holds others: --data-dir {folder / names[0]}"
+        )
 
 
 def from_tree(name: str, splits: Tree, names: list[str]) -> Source:
@@ -117,10 +128,15 @@ def _files(folder: Path, names: list[str]) -> Files:
 
 
 def _images(folder: Path) -> list[str]:
-    """Image files in a folder and those below, sorted; hidden ones are left out."""
-    found = []
-    for place, folders, files in os.walk(folder, onerror=_fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    """Image files in a folder and those below, sorted; hidden ones are left out.
+
+    Links are followed, to each folder once: they may lead back.
+    """
+    found, seen = [], {folder.resolve()}
+    for place, folders, files in os.walk(folder, onerror=_fail, followlinks=True):
+        below = {name: Path(place, name).resolve() for name in folders if not name.startswith(".")}
+        folders[:] = sorted(name for name, path in below.items() if path not in seen)
+        seen |= {*below.values()}
         images = (name for name in sorted(files) if name.lower().endswith(SUFFIXES))
         found += [os.path.join(place, name) for name in images if not name.startswith(".")]
     return found

@@ -52,7 +52,7 @@ def _split(arrays: dict[str, Any], split: str, target: Target, file: Path) -> Sp
     for name, other in ((x, y), (y, x)):
         if name not in arrays:
             raise UsageError(f"{file} holds {other}, but no {name}")
-    return as_split(arrays[x], arrays[y], target, f"{file}: {x}")
+    return as_split(arrays[x], arrays[y], target, f"{file}: {x}", f"{file}: {y}")
 
 
 def _only(folder: Path) -> Path:

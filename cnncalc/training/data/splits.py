@@ -8,14 +8,16 @@ from torch import Tensor
 from cnncalc.errors import UsageError
 
 
-def stratified(labels: Tensor, share: float, seed: int, what: str) -> tuple[Tensor, Tensor]:
+def stratified(
+    labels: Tensor, share: float, seed: int, what: str, advice: str = "take more"
+) -> tuple[Tensor, Tensor]:
     """Indices of the samples kept and of those held out, ascending.
 
     Every class gives its share, rounded so that the total is right (largest remainder), and keeps
     one sample at least. What is drawn depends on labels, share and seed alone.
 
     Raises:
-        UsageError: the share is not in 0..1, or too small to hold anything out.
+        UsageError: the share is not in 0..1, or too small to hold anything out; ends in `advice`.
     """
     if not 0 < share < 1:
         raise UsageError(f"{what} is a share between 0 and 1, such as 0.1; received {share}")
@@ -27,7 +29,10 @@ def stratified(labels: Tensor, share: float, seed: int, what: str) -> tuple[Tens
     taken[largest[:missing]] += 1
     taken = torch.minimum(taken, (counts - 1).clamp(min=0))
     if not taken.any():
-        raise UsageError(f"{what} {share:g} of {len(labels)} samples holds no sample; take more")
+        raise UsageError(
+            f"{what} {share:g} of {len(labels)} samples holds no sample, as each class keeps one:"
+            f" {advice}"
+        )
     generator = torch.Generator().manual_seed(seed)
     held = torch.zeros(len(labels), dtype=torch.bool)
     for number, count in enumerate(taken.tolist()):

@@ -42,6 +42,8 @@ def check_shape(name: str, shape: tuple[int, ...], target: Target) -> None:
     if shape == target.shape:
         return
     own, wanted = times(shape), times(target.shape)
+    if not all(shape):
+        raise UsageError(f"{name} has samples of shape {own}, which hold nothing")
     if len(shape) != len(target.shape):
         raise UsageError(
             f"{name} has samples of shape {own}, the network takes {wanted}: "
@@ -49,7 +51,8 @@ def check_shape(name: str, shape: tuple[int, ...], target: Target) -> None:
         )
     if shape[0] != target.shape[0] and not _repeats(shape, target.shape):
         raise UsageError(
-            f"{name} has {_channels(shape[0])}, the network takes {target.shape[0]}: --input {own}"
+            f"{name} has {counted(shape[0], 'channel', 'channels')}, the network takes"
+            f" {target.shape[0]}: --input {own}"
         )
     if shape[1:] == target.shape[1:]:
         return
@@ -65,8 +68,8 @@ def check_shape(name: str, shape: tuple[int, ...], target: Target) -> None:
         )
 
 
-def _channels(count: int) -> str:
-    return f"{count} channel" if count == 1 else f"{count} channels"
+def counted(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
 
 
 def _repeats(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
