@@ -208,6 +208,21 @@ def test_a_stream_resumes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+class Noisy(Listed):
+    """Items that are drawn anew each time."""
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return torch.rand(1, 8, 8) + index, index % 10
+
+
+def test_random_data_are_normalised_as_they_were(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 8}
+    train(tmp_path / "whole", settings, data=Noisy())
+    train(tmp_path / "cut", settings, data=Noisy(), callback=lambda _: False)
+    assert api.resume(tmp_path / "cut", data=Noisy()).finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9, 20 times: the weights are those of a run that was left alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from cnncalc.training.memory import enough_memory, evaluated_at_once, within_mem
 from cnncalc.training.normalization import shared_statistics
 from cnncalc.training.processes import here, in_turn, jointly
 from cnncalc.training.restarting import begin
-from cnncalc.training.resuming import read_run
+from cnncalc.training.resuming import fingerprint, read_run
 from cnncalc.training.setting import Setting, choose_setting
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
@@ -242,7 +242,7 @@ def with_absolute_dir(settings: Mapping[str, Any], network: Architecture) -> dic
 def described(data: DataSet) -> dict[str, Any]:
     """What run.json says of the data."""
     known = {key: getattr(data, key) for key in ("name", "classes", "mean", "std")}
-    return known | {"samples": len(data.train.labels)}
+    return known | {"samples": len(data.train.labels), "labels": fingerprint(data)}
 
 
 @jointly
@@ -293,7 +293,7 @@ def resume(
             rewrite=known.option("rewrite"),
             compiled=known.option("compiled"),
         )
-        known.check_data(plan.data)
+        plan = replace(plan, data=known.as_begun(plan.data))
         if step > plan.steps:
             raise UsageError(
                 f"{folder.path} is at step {step:,} already, of {plan.steps:,}: give more epochs or"
