@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnncalc.analysis import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.importing.api import analyze_module as analyze_module
     from cnncalc.loading import analyze, load
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec import Architecture
+    from cnncalc.summary import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.training.api import resume as resume
     from cnncalc.training.api import train as train
     from cnncalc.training.reporting import evaluate as evaluate
@@ -34,12 +34,12 @@ __version__ = "0.1.0"
 _HOME = {
     "Architecture": "spec",
     "CnncalcError": "errors",
-    "LayerSummary": "analysis",
+    "LayerSummary": "summary",
     "OutputError": "errors",
-    "ReceptiveField": "analysis",
+    "ReceptiveField": "summary",
     "SpecError": "errors",
-    "Summary": "analysis",
-    "Totals": "analysis",
+    "Summary": "summary",
+    "Totals": "summary",
     "UsageError": "errors",
     "Verification": "verification",
     "analyze": "loading",

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnncalc.errors import did_you_mean
-from cnncalc.source import parse, read
+from cnncalc.parsing import parse
+from cnncalc.source import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

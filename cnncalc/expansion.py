@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cnncalc.bounds import MAX_NODES
 from cnncalc.context import Budget, Context
@@ -15,8 +15,9 @@ from cnncalc.errors import (
     SpecError,
     shorten,
 )
-from cnncalc.expressions import has_expression, is_expression
+from cnncalc.expressions import is_expression
 from cnncalc.graph import Graph, ScopeOutput
+from cnncalc.instances import Instances
 from cnncalc.items import (
     GROUP,
     JOINS,
@@ -31,19 +32,13 @@ from cnncalc.layers import find
 from cnncalc.scopes import INPUT, Scope, check_name
 from cnncalc.source import place_of
 from cnncalc.spec import EXAMPLES
-from cnncalc.validation import unknown_key, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cnncalc.layers.base import Layer
     from cnncalc.spec import Architecture, Block
 
-T = TypeVar("T")
-
 MAX_STEPS = 2 * MAX_NODES
 """Items that may be looked at while expanding: bounds repeats that add no nodes."""
-LONG_LIST = 16
 
 
 def build_graph(architecture: Architecture) -> Graph:
@@ -68,15 +63,7 @@ class _Expansion:
         )
         self.steps = 0
         self.items: dict[tuple[int, int], Item] = {}
-        self.layers: dict[tuple[str, str], Layer] = {}
-        self.static: dict[int, Layer] = {}
-        """The layers of items without expressions, by the item's id."""
-        self.known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
-        """What an item came to where the same was seen: see `_remembered`."""
-        self.turning: dict[tuple[int, str], bool] = {}
-        """Whether an item of a kind may depend on the turn of a repeat."""
-        self.listed: dict[int, int] = {}
-        """Numbers in the lists of those layers that have long ones, by the layer's id."""
+        self.instances = Instances(self.blocks, self.parameters)
 
     def run(self) -> Graph:
         items = self.architecture.layers
@@ -184,15 +171,10 @@ class _Expansion:
     def add_layer(
         self, item: Item, cls: type[Layer], name: str, sources: tuple[int, ...], context: Context
     ) -> int:
-        source = sources[0]
-        layer = self.static.get(id(item)) or self._remembered(
-            item, cls.kind, source, context, lambda: self.layer(item, cls, source, context)
-        )
-        if self.listed:
-            context.budget.spend(self.listed.get(id(layer), 0))
+        shape = self.graph.shape_of(sources[0])
         index = self.graph.append(
             context.scope.path_of(name),
-            layer,
+            self.instances.layer(item, cls, shape, context),
             sources,
             item,
             frozen=context.frozen,
@@ -200,31 +182,6 @@ class _Expansion:
         )
         context.scope.members[name] = index
         return index
-
-    def layer(self, item: Item, cls: type[Layer], source: int, context: Context) -> Layer:
-        """The item's layer; equal layers of one network are one object."""
-        fields = item.fields(cls.main)
-        if fields is None:
-            raise FieldError(
-                f"takes no value; received {shorten(item.value)}",
-                place=place_of(item.raw, item.key),
-                path=cls.kind,
-                hint=f"its fields: {', '.join(cls.model_fields)}"
-                if cls.model_fields
-                else f"write `- {cls.kind}` alone",
-            )
-        shape = self.graph.shape_of(source)
-        values = {key: context.field(fields, key, shape, cls.kind) for key in fields}
-        key = (cls.kind, repr(values))
-        layer = self.layers.get(key)
-        if layer is None:
-            layer = self.layers[key] = validated(cls, values, path=cls.kind, raw=fields)
-            listed = sum(len(value) for value in values.values() if isinstance(value, tuple))
-            if listed > LONG_LIST:
-                self.listed[id(layer)] = listed
-        if not is_expression(item.kind) and not has_expression(item.value):
-            self.static[id(item)] = layer
-        return layer
 
     def expand_join(
         self, item: Item, kind: str, name: str, sources: tuple[int, ...], context: Context
@@ -243,9 +200,7 @@ class _Expansion:
             branch = scope.open("branch", branch_name)
             outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
             self.graph.scopes[branch.path] = ScopeOutput("branch", branch.output, item)
-        cls = find("add" if kind == RESIDUAL else kind)
-        assert cls is not None
-        layer = self.layers.get((cls.kind, "{}")) or self.layers.setdefault((cls.kind, "{}"), cls())
+        layer = self.instances.join("add" if kind == RESIDUAL else kind)
         try:
             scope.output = self.graph.append(scope.path, layer, tuple(outputs) or sources, item)
         except ShapeError as error:
@@ -278,73 +233,14 @@ class _Expansion:
                     path=kind,
                     hint="repeat calls a block several times",
                 )
-            parameters = self._remembered(
-                item,
-                kind,
-                source,
-                context,
-                lambda: self.arguments(item, kind, block, source, context),
-            )
+            shape = self.graph.shape_of(source)
+            parameters = self.instances.parameters(item, kind, block, shape, context)
             context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
         scope = context.scope.open(kind, name)
         output = self.expand(items, source, context._replace(scope=scope))
         seen = context.parameters if block else None
         self.graph.scopes[scope.path] = ScopeOutput(kind, output, item, seen)
         return output
-
-    def arguments(
-        self, item: Item, kind: str, block: Block, source: int, context: Context
-    ) -> dict[str, Any]:
-        """Everything that the items of a block see: the network's parameters and its own."""
-        given = item.fields(next(iter(block.parameters), None))
-        if given is None:
-            raise FieldError(
-                f"this block has no parameters; received {shorten(item.value)}",
-                place=place_of(item.raw, item.key),
-                path=kind,
-                hint=f"write `- {kind}` alone",
-            )
-        for key in given:
-            if key not in block.parameters:
-                raise unknown_key(given, key, block.parameters, path=kind, what="parameter")
-        shape = self.graph.shape_of(source)
-        values = dict(self.parameters)
-        inner = None
-        for key, default in block.parameters.items():
-            if given.get(key) is not None:
-                values[key] = context.argument(given, key, shape, kind)
-            elif type(default) is int:
-                values[key] = default
-            elif default is None:
-                raise FieldError(
-                    f"needs {key}: it has no default",
-                    place=item.place,
-                    path=kind,
-                    hint=f"write {kind}: {{{key}: …}}",
-                )
-            else:
-                path = f"blocks.{kind}.parameters"
-                inner = inner or context._replace(parameters=values, blocks=(kind,))
-                values[key] = inner.argument(block.parameters, key, shape, path)
-        return values
-
-    def _remembered(
-        self, item: Item, kind: str, source: int, context: Context, work_out: Callable[[], T]
-    ) -> T:
-        """`work_out()`, once for an item that sees the same parameters, input shape and turn."""
-        turning = self.turning.get((id(item), kind))
-        if turning is None:
-            block = self.blocks.get(kind)
-            seen = (item.value, block.parameters if block else None)
-            turning = self.turning[id(item), kind] = "index" in repr(seen)
-        shape = self.graph.shape_of(source)
-        key = (id(item), kind, id(context.parameters), shape, context.turn if turning else None)
-        known = self.known.get(key)
-        if known is None:
-            # The parameters are kept, so that no others can come to bear their id.
-            known = self.known[key] = (context.parameters, work_out())
-        result: T = known[1]
-        return result
 
     def name(self, item: Item, kind: str, context: Context) -> str:
         def make() -> str:

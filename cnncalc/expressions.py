@@ -1,19 +1,17 @@
 """The safe arithmetic behind `=4*width`: a small language that can neither run nor exhaust.
 
 Numbers, strings, lists, names, arithmetic, comparisons, `and or not`, `a if c else b`, indexing
-and the functions of `FUNCTIONS`. Nothing else parses: no attribute, no other call. Every number
-is bounded by `MAX_MAGNITUDE`, every list and string by `MAX_LENGTH`, at every step.
+and the functions of `FUNCTIONS`. Nothing else parses: no attribute, no other call.
 """
 
 from __future__ import annotations
 
 import ast
-import math
-import operator
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from cnncalc.arithmetic import BINARY, COMPARE, FUNCTIONS, UNARY, bounded, item_of, whole
 from cnncalc.errors import ExpressionError, did_you_mean, shorten
 
 if TYPE_CHECKING:
@@ -21,15 +19,10 @@ if TYPE_CHECKING:
 
     Evaluator = Callable[[Mapping[str, Any]], Any]
 
-MAX_MAGNITUDE = 10**30
-MAX_LENGTH = 256
 MAX_TEXT = 1000
 MAX_DEPTH = 50
 
 QUOTE_HINT = 'inside {…} or […] quote an expression that holds , [ ] { }: "=depths[0]"'
-_SEQUENCES = (str, list, tuple)
-_NUMBERS = (int, float)
-_FLAT = frozenset((int, float, bool, type(None)))
 CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -54,8 +47,8 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
         ExpressionError: it does not parse, is not allowed, or fails on these names.
     """
     try:
-        value = _bounded(_compiled(text)(names))
-        return value if type(value) is int else _whole(value)
+        value = bounded(_compiled(text)(names))
+        return value if type(value) is int else whole(value)
     except (ArithmeticError, TypeError, ValueError, IndexError) as error:
         raise ExpressionError(f"{shorten(text)} cannot be worked out: {error}") from None
 
@@ -69,7 +62,7 @@ def worked_out(value: Any, names: Mapping[str, Any]) -> Any:
     if is_expression(value):
         return evaluate(value, names)
     try:
-        _bounded(value)
+        bounded(value)
     except OverflowError as error:
         raise ExpressionError(f"{shorten(value)}: {error}") from None
     if isinstance(value, list):
@@ -101,55 +94,6 @@ def has_unbalanced_brackets(text: str) -> bool:
         elif char in pairs and (not stack or stack.pop() != pairs[char]):
             return True
     return bool(stack)
-
-
-def divisible(value: float, divisor: int) -> int:
-    """`value` rounded to a multiple of `divisor`, never down by over 10%.
-
-    MobileNet's rule (Sandler et al. 2018), as torchvision's `_make_divisible`.
-    """
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
-
-
-def _round(value: float, digits: int | None = None) -> float:
-    return round(value) if digits is None else round(value, max(-30, min(digits, 30)))
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "abs": abs,
-    "round": _round,
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "len": len,
-    "divisible": divisible,
-}
-
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.UAdd: operator.pos,
-    ast.USub: operator.neg,
-    ast.Not: operator.not_,
-}
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.In: lambda item, items: item in items,
-    ast.NotIn: lambda item, items: item not in items,
-}
 
 
 @lru_cache(maxsize=2048)
@@ -187,33 +131,28 @@ def _compile(node: ast.expr, text: str, depth: int) -> Evaluator:
 
     match node:
         case ast.Constant(value=bool() | int() | float() | str() | None as value):
-            _bounded(value)
+            bounded(value)
             return lambda names: value
         case ast.Name(id=name):
             return lambda names: _look_up(name, names, text)
         case ast.List(elts=items) | ast.Tuple(elts=items):
             parts = [part(item) for item in items]
-            return lambda names: _bounded([item(names) for item in parts])
-        case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            base, exponent = part(left), part(right)
-            return lambda names: _power(base(names), exponent(names))
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _compile_binary(_BINARY[type(op)], part(left), part(right))
-        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _UNARY:
-            function, inner = _UNARY[type(unary)], part(operand)
+            return lambda names: bounded([item(names) for item in parts])
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            return _compile_binary(BINARY[type(op)], part(left), part(right))
+        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in UNARY:
+            function, inner = UNARY[type(unary)], part(operand)
             return lambda names: function(inner(names))
         case ast.BoolOp(op=op, values=values):
             return _compile_bool(isinstance(op, ast.And), [part(value) for value in values])
-        case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {*_COMPARE}:
-            return _compile_compare(
-                [_COMPARE[type(o)] for o in ops], [part(left), *map(part, rest)]
-            )
+        case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {*COMPARE}:
+            return _compile_compare([COMPARE[type(o)] for o in ops], [part(left), *map(part, rest)])
         case ast.IfExp(test=test, body=body, orelse=orelse):
             condition, yes, no = part(test), part(body), part(orelse)
             return lambda names: (yes if condition(names) else no)(names)
         case ast.Subscript(value=container, slice=index) if not isinstance(index, ast.Slice):
             holder, key = part(container), part(index)
-            return lambda names: _item(holder(names), key(names))
+            return lambda names: item_of(holder(names), key(names))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             return _compile_call(name, [part(arg) for arg in args], text)
     allowed = "arithmetic, comparisons, and or not, if else, [ ], " + " ".join(FUNCTIONS)
@@ -228,12 +167,8 @@ def _compile_binary(
 ) -> Evaluator:
     def run(names: Mapping[str, Any]) -> Any:
         a, b = left(names), right(names)
-        if function is operator.mul:
-            _check_repetition(a, b)
-        elif function is operator.mod and isinstance(a, str):
-            raise TypeError("% formats no text here")
         try:
-            return _bounded(function(a, b))
+            return bounded(function(a, b))
         except TypeError:
             raise TypeError(f"{shorten(a)} and {shorten(b)} cannot be combined so") from None
 
@@ -278,7 +213,7 @@ def _compile_call(name: str, args: list[Evaluator], text: str) -> Evaluator:
             f"{shorten(text)} calls {name!r}, which is not a function",
             hint=did_you_mean(name, FUNCTIONS),
         )
-    return lambda names: _bounded(function(*(arg(names) for arg in args)))
+    return lambda names: bounded(function(*(arg(names) for arg in args)))
 
 
 def _look_up(name: str, names: Mapping[str, Any], text: str) -> Any:
@@ -293,66 +228,6 @@ def _look_up(name: str, names: Mapping[str, Any], text: str) -> Any:
     )
     error.undefined = name
     raise error
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    if not isinstance(base, _NUMBERS) or not isinstance(exponent, _NUMBERS):
-        raise TypeError("** takes numbers")
-    if abs(exponent) > 128 or (abs(base) > 1 and exponent * math.log10(abs(base)) > 30):
-        raise OverflowError("the number is too large")
-    if base < 0 and not float(exponent).is_integer():
-        raise ValueError("the root of a negative number")
-    return _bounded(base**exponent)
-
-
-def _item(holder: Any, key: Any) -> Any:
-    if not isinstance(holder, _SEQUENCES) or not isinstance(key, int):
-        raise TypeError(f"{shorten(holder)} has no item {shorten(key)}")
-    if not -len(holder) <= key < len(holder):
-        raise IndexError(f"item {key} of a list of {len(holder)}")
-    return holder[key]
-
-
-def _check_repetition(a: Any, b: Any) -> None:
-    for count, sequence in ((a, b), (b, a)):
-        repeated = isinstance(sequence, _SEQUENCES) and isinstance(count, int)
-        if repeated and _length(sequence) * count > MAX_LENGTH:
-            raise OverflowError("the list or text is too long")
-
-
-def _bounded(value: Any) -> Any:
-    if type(value) is int and -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
-        return value  # nearly always
-    if isinstance(value, float) and not math.isfinite(value):
-        raise OverflowError("the number is not finite")
-    if isinstance(value, _NUMBERS) and abs(value) > MAX_MAGNITUDE:
-        raise OverflowError("the number is too large")
-    if isinstance(value, _SEQUENCES) and _length(value) > MAX_LENGTH:
-        raise OverflowError("the list or text is too long")
-    return value
-
-
-def _length(value: str | list[Any] | tuple[Any, ...]) -> int:
-    """Characters of a text, or numbers in a list and the lists within it; cut at the bound."""
-    if isinstance(value, str) or len(value) > MAX_LENGTH:
-        return len(value)
-    length = len(value)
-    if _FLAT.issuperset(map(type, value)):
-        return length
-    for item in value:
-        if isinstance(item, _SEQUENCES):
-            length += _length(item)
-            if length > MAX_LENGTH:
-                break
-    return length
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return value
 
 
 _DESCRIPTIONS: dict[type[ast.AST], str] = {

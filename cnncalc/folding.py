@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cnncalc.analysis import Formulas, LayerSummary, Summary
 from cnncalc.errors import UsageError
 from cnncalc.formula import expr, total
+from cnncalc.summary import Formulas, LayerSummary, Summary
 
 if TYPE_CHECKING:
     from cnncalc.formula import Expr

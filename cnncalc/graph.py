@@ -9,7 +9,6 @@ from cnncalc.bounds import MAX_NODES, check_bounds
 from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
 from cnncalc.layers.base import Layer, Shape
 from cnncalc.layers.merge import Merge
-from cnncalc.layers.unknown import Unknown
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
@@ -109,8 +108,14 @@ class Graph:
     def check_buildable(self) -> None:
         """Raises `ShapeError` if an operation of an imported network has no layer."""
         for node in self.nodes:
-            if isinstance(node.layer, Unknown):
-                raise node.layer.refusal().at(node.place, node.name)
+            operation = node.layer.stands_for
+            if operation is not None:
+                raise ShapeError(
+                    f"{operation} has no layer: the network can be tabulated, not built",
+                    place=node.place,
+                    path=node.name,
+                    hint="write what it does with other layers in its place",
+                )
 
     def check_outputs(self) -> None:
         """Raises `ReferenceSpecError` if a node's output is used by nothing but is not the last."""

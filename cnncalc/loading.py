@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncalc import bundled
-from cnncalc.analysis import Summary, analyze_graph
+from cnncalc.analysis import analyze_graph
 from cnncalc.errors import SpecError, UsageError, shorten
 from cnncalc.expansion import build_graph
-from cnncalc.source import Source, parse, read
+from cnncalc.parsing import parse
+from cnncalc.source import Source, read
 from cnncalc.spec import Architecture
+from cnncalc.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

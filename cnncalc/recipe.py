@@ -167,6 +167,14 @@ class Recipe(Section):
     _fields: Any = PrivateAttr(default_factory=dict)
     """What it was read from."""
 
+    def steps_per_epoch(self, samples: int) -> int:
+        """Batches of `samples` images; the last may be short."""
+        return -(-samples // self.batch_size)
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """`steps`, or those of its epochs: at least one."""
+        return self.steps or max(round(self.epochs * steps_per_epoch), 1)
+
     def place(self, path: str) -> Place | None:
         """Where `train.optimizer.lr` stands, or what should hold it; None if in no file."""
         container, place = self._fields, None

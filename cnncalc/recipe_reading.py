@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import ExpressionError, FieldError, shorten
 from cnncalc.expressions import worked_out
+from cnncalc.parsing import plain
 from cnncalc.recipe import SECTIONS, OptimizerRecipe, Recipe, Section
-from cnncalc.source import fields_at, overlaid, place_of, plain
+from cnncalc.source import fields_at, overlaid, place_of
 from cnncalc.validation import check_brackets, unknown_key, validated
 
 if TYPE_CHECKING:

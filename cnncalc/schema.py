@@ -6,7 +6,8 @@ import inspect
 from keyword import kwlist
 from typing import TYPE_CHECKING, Any
 
-from cnncalc.expressions import CONSTANTS, FUNCTIONS
+from cnncalc.arithmetic import FUNCTIONS
+from cnncalc.expressions import CONSTANTS
 from cnncalc.initialization import MAIN, Initialization
 from cnncalc.items import JOINS, RESIDUAL
 from cnncalc.layers import registry

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PrivateAttr
 
+from cnncalc.arithmetic import FUNCTIONS
 from cnncalc.bounds import check_bounds
 from cnncalc.errors import (
     ExpressionError,
@@ -16,11 +17,12 @@ from cnncalc.errors import (
     did_you_mean,
     shorten,
 )
-from cnncalc.expressions import CONSTANTS, FUNCTIONS, evaluate, is_expression, worked_out
+from cnncalc.expressions import CONSTANTS, evaluate, is_expression, worked_out
 from cnncalc.initialization import MAIN, Initialization, parse_initialization
 from cnncalc.layers import find
+from cnncalc.parsing import plain
 from cnncalc.scopes import MAX_NAME
-from cnncalc.source import fields_at, place_of, plain
+from cnncalc.source import fields_at, place_of
 from cnncalc.validation import check_brackets, unknown_key, validated
 
 if TYPE_CHECKING:

@@ -139,11 +139,11 @@ def cli_page() -> str:
     import typer.testing
 
     from cnncalc.cli import app
+    from cnncalc.cli.commands import FUNCTIONS
 
     runner = typer.testing.CliRunner(env={"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"})
     lines = ["# Commands", "", "Written by `docs/generate.py` from the commands' own help."]
-    names = [command.name for command in app.registered_commands]
-    for name in (None, *names):
+    for name in (None, *FUNCTIONS):
         arguments = [name] if name else []
         help_text = runner.invoke(app, [*arguments, "--help"], prog_name="cnncalc").output
         title = f"cnncalc {name}" if name else "cnncalc"

@@ -20,7 +20,18 @@ from cnncalc.training.processes import in_environment
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
 NET = network([1, 8, 8], *LAYERS, {"linear": 10}, name="joint")
-DROPOUT = network([1, 8, 8], *LAYERS, {"dropout": 0.3}, {"linear": 10}, name="drops")
+DROPOUT = network(
+    [1, 8, 8],
+    conv(6, 3, bias=False),
+    {"channel_dropout": 0.2},
+    "batch_norm",
+    {"dropout": 0.1},
+    {"stochastic_depth": {"p": 0.1}},
+    *LAYERS[2:],
+    {"dropout": 0.3},
+    {"linear": 10},
+    name="drops",
+)
 AUGMENT = {"crop": 1, "flip": True, "cutout": 2, "color_jitter": 0.2, "mixup": 0.2, "cutmix": 1.0}
 RUNS: dict[str, dict[str, Any]] = {
     # 1,295 samples in batches of 65 end in one of 60; 143 and 359 are evaluated.
@@ -37,7 +48,10 @@ RUNS: dict[str, dict[str, Any]] = {
     "parts": {"steps": 12, "batch_size": 8, "accumulate": 3, "augment.crop": 1},
     "stream": {"steps": 5, "batch_size": 8, "augment.flip": True},
     "apart": {"steps": 3, "batch_size": 8, "sync_batch_norm": False},
+    "drops": {"steps": 50, "batch_size": 65},
+    "drops in parts": {"steps": 12, "batch_size": 8, "accumulate": 3},
 }
+OF_ARRAYS = ("parts", "apart", "drops in parts")
 LONG = {"steps": 100, "batch_size": 64}
 """Settings of the runs of DROPOUT: 22.5 batches an epoch."""
 
@@ -61,7 +75,7 @@ def data_of(name: str) -> Any:
     train, test = Items(25), Items(7)
     if name == "stream":
         return {"train": train, "test": test}
-    if name in ("parts", "apart"):
+    if name in OF_ARRAYS:
         return {"train": (train.images, train.labels), "test": (test.images, test.labels)}
     return None
 
@@ -70,6 +84,7 @@ def evaluated(name: str, folder: Path) -> list[list[int]]:
     """Trains; samples that each evaluation says it counted, and those in its confusion matrix."""
     counts = []
     evaluate = loop.evaluate_split
+    spec = DROPOUT if name.startswith("drops") else NET
 
     def noted(*args: Any) -> Any:
         figures = evaluate(*args)
@@ -78,7 +93,7 @@ def evaluated(name: str, folder: Path) -> list[list[int]]:
 
     loop.evaluate_split = noted
     try:
-        api.train(NET, data=data_of(name), output=folder, settings=RUNS[name], device="cpu")
+        api.train(spec, data=data_of(name), output=folder, settings=RUNS[name], device="cpu")
     finally:
         loop.evaluate_split = evaluate
     return counts

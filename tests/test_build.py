@@ -141,6 +141,38 @@ class TestLoadWeights:
         }
         assert torch.equal(model.linear2.weight, state["linear1.weight"])
 
+    def test_what_a_tensor_is_for_goes_before_its_place(self) -> None:
+        """As ConvNeXt's, whose scales come before the other weights of a unit."""
+        model = cnncalc.build({"input": [3, 4, 4], "layers": ["batch_norm", "layer_scale"]})
+        names = ("layer_scale", "norm.running_var", "norm.bias", "norm.weight", "norm.running_mean")
+        state = {name: torch.full((3,), float(place)) for place, name in enumerate(names, 2)}
+        state["layer_scale"] = state["layer_scale"].reshape(3, 1, 1)
+        loaded = cnncalc.load_weights(model, state, strict=False)
+        assert loaded.matched == {
+            **{f"batch_norm1.{name.removeprefix('norm.')}": name for name in names[1:]},
+            "layer_scale1.weight": "layer_scale",
+        }
+        assert model.layer_scale1.weight.tolist() == [2.0] * 3
+
+    @pytest.mark.parametrize(
+        ("names", "loaded"),
+        [
+            (["a.weight"], 0),
+            (["a.weight", "b.weight"], 2),
+            (["a.weight", "b.weight", "head.weight"], 0),
+            (["a.weight", "b"], 0),  # b may be used as x @ b
+            (["0", "1"], 0),
+        ],
+    )
+    def test_what_may_be_paired_wrongly_is_left(self, names: list[str], loaded: int) -> None:
+        layers = [{"linear": {"out_features": 3, "bias": False}}] * 2
+        model = cnncalc.build({"input": [3], "layers": layers})
+        state = {name: torch.rand(3, 3) for name in names}
+        assert len(cnncalc.load_weights(model, state, strict=False).matched) == loaded
+        if not loaded:
+            with pytest.raises(cnncalc.UsageError, match="does not follow from their names; map"):
+                cnncalc.load_weights(model, state)
+
     @pytest.mark.parametrize(
         ("chosen", "message"),
         [

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import cnncalc
-from cnncalc import cli, errors, source
+from cnncalc import cli, errors, parsing
 from cnncalc.errors import CnncalcError, OutputError, Place, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ SYNTAX = [case for case in CASES if case.id is not None and case.id.startswith("
 @pytest.mark.parametrize("case", SYNTAX)
 def test_without_libyaml(case: Case, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyYAML's own parser words its complaints otherwise: the reader sees the same line."""
-    monkeypatch.setattr(source, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(parsing, "_LOADER", yaml.SafeLoader)
     status, _, err = run(case.spec)
     assert status == 2
     assert split(err)[1].split(":")[1] == case.message.split(":")[0]

@@ -20,9 +20,10 @@ import cnncalc
 from cnncalc import bundled
 from cnncalc.errors import CnncalcError, OutputError
 from cnncalc.layers import registry
+from cnncalc.parsing import parse
 from cnncalc.recipe import SECTIONS, Recipe
 from cnncalc.render import FORMATS, render
-from cnncalc.source import Source, parse
+from cnncalc.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

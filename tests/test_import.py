@@ -8,7 +8,8 @@ import pytest
 
 import cnncalc
 from cnncalc.importing.api import Imported, imported
-from cnncalc.source import Source, parse
+from cnncalc.parsing import parse
+from cnncalc.source import Source
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
@@ -324,6 +325,13 @@ def test_a_computed_weight_is_not_a_learnt_one(how: str, parameters: int, kinds:
     summary = analyzed(read(Products(how), (3, 2, 2)))
     assert [row.kind for row in summary.layers] == ["flatten", *kinds]
     assert summary.totals.parameters == parameters
+
+
+def test_a_square_matrix_from_the_right_is_not_loaded_as_it_is() -> None:
+    module = Products("kept")
+    ours = cnncalc.build(read(module, (3, 2, 2)).spec)
+    with pytest.raises(cnncalc.UsageError, match=r"1 of the state dict: w \(12, 12\)"):
+        cnncalc.load_weights(ours, {"w": module.w})
 
 
 class Cropped(nn.Module):

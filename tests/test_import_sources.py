@@ -68,6 +68,14 @@ class Depends(nn.Module):
     def forward(self, x):
         return x.relu() if x.sum() > 0 else x
 
+class Right(nn.Module):
+    def __init__(self, features=3):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, features))
+
+    def forward(self, x):
+        return x.flatten(1) @ self.weight
+
 CALLS = []
 
 def fails():
@@ -124,6 +132,16 @@ def test_a_module_that_is_made_already_is_taken_as_it_is() -> None:
         "name": "conv",
         "conv": {"out_channels": 5, "kernel_size": 3},
     }
+
+
+@pytest.mark.parametrize(
+    ("features", "notes"),
+    [(3, ("weight is used as x @ weight: the layer's weight is its transpose",)), (4, ())],
+)
+def test_a_matrix_whose_shape_does_not_tell_its_turn(features: int, notes: tuple[str, ...]) -> None:
+    call = f"features={features}"
+    network = import_network("my_nets:Right", input_shape=(3, 1, 1), call=call)
+    assert network.notes == notes
 
 
 def test_a_file_is_written_and_what_is_left_out_said_on_stderr() -> None:

@@ -102,6 +102,13 @@ def test_only_the_rendering_that_is_asked_for_is_loaded(asked: str) -> None:
     assert {name for name in FORMATS if f"cnncalc.render.{name}" in loaded} == {asked}
 
 
+def test_only_the_command_that_is_asked_for_is_loaded() -> None:
+    loaded = loaded_by("show", "lenet")
+
+    assert "cnncalc.cli.networks" in loaded
+    assert not {"cnncalc.cli.summarize", "cnncalc.cli.train", "cnncalc.training"} & loaded
+
+
 def test_import_of_the_package_loads_nothing_of_others() -> None:
     script = """
 import sys

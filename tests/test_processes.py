@@ -152,7 +152,7 @@ def saw(joint: Path, rank: int) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("name", ["rich", "parts", "stream"])
+@pytest.mark.parametrize("name", ["rich", "parts", "stream", "drops", "drops in parts"])
 def test_the_curve_does_not_depend_on_the_number_of_processes(
     name: str, joint: Path, tmp_path: Path
 ) -> None:

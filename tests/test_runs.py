@@ -23,8 +23,10 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from PIL import Image  # noqa: E402
 
+from cnncalc.render.runs import runs_table  # noqa: E402
 from cnncalc.training import api, plotting, records  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.reporting import probabilities  # noqa: E402
 
 
@@ -37,18 +39,18 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plan(tiny_run: Path) -> api.Plan:
+def plan(tiny_run: Path) -> Plan:
     """The data of the run."""
     known = json.loads((tiny_run / "run.json").read_text())
     loaded = cnncalc.load(**known["network"])
-    return api.plan_run(loaded, loaded.recipe(known["settings"]), device="cpu")
+    return plan_run(loaded, loaded.recipe(known["settings"]), device="cpu")
 
 
 def metrics(run: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
 
 
-def scores_of(run: Path, plan: api.Plan, images: Any) -> Any:
+def scores_of(run: Path, plan: Plan, images: Any) -> Any:
     """Worked out by hand from best.pt: uint8 (N, 1, 8, 8) -> (N, 10)."""
     model = cnncalc.build(plan.network).eval()
     model.load_state_dict(read_checkpoint(run / "checkpoints" / "best.pt")["model"])
@@ -95,7 +97,7 @@ def test_the_best_weights_are_those_of_the_best_validation_loss(tiny_run: Path) 
     assert found.loss == pytest.approx(float(best["val_loss"]), rel=1e-5)
 
 
-def test_figures_by_hand(tiny_run: Path, plan: api.Plan) -> None:
+def test_figures_by_hand(tiny_run: Path, plan: Plan) -> None:
     test: Any = plan.data.test
     scores = scores_of(tiny_run, plan, test.images)
     found = cnncalc.evaluate(tiny_run, device="cpu")
@@ -140,7 +142,7 @@ def test_a_matrix_without_room_gives_way(tiny_run: Path) -> None:
     assert max(map(len, narrow.splitlines())) <= 50
 
 
-def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: api.Plan) -> None:
+def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: Plan) -> None:
     test: Any = plan.data.test
     noise = torch.randint(256, (20, 1, 8, 8), dtype=torch.uint8)
     data = {"train": (noise, torch.arange(20) % 10), "test": (test.images, test.labels)}
@@ -152,7 +154,7 @@ def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: api.Plan
         cnncalc.evaluate(tiny_run, data=data, split="validation")
 
 
-def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: api.Plan) -> None:
+def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: Plan) -> None:
     np = pytest.importorskip("numpy")
     test: Any = plan.data.test
     x, y = test.images.numpy(), test.labels.numpy()
@@ -161,7 +163,7 @@ def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: api.Plan) -> N
     assert json.loads(said("evaluate", str(tiny_run), *options))["samples"] == 50
 
 
-def test_classes_in_another_order_are_refused(tiny_run: Path, plan: api.Plan) -> None:
+def test_classes_in_another_order_are_refused(tiny_run: Path, plan: Plan) -> None:
     turned = cnncalc.training.data.DataSet(
         "turned", plan.data.classes[::-1], *(plan.data.train,) * 3, (0.5,), (0.5,)
     )
@@ -268,7 +270,7 @@ def test_wrong_options(options: list[str], message: str, tiny_run: Path) -> None
 # --- predict --------------------------------------------------------------------------------------
 
 
-def test_probabilities_of_images(tiny_run: Path, plan: api.Plan, tmp_path: Path) -> None:
+def test_probabilities_of_images(tiny_run: Path, plan: Plan, tmp_path: Path) -> None:
     test: Any = plan.data.test
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for path, image in zip(paths, test.images, strict=False):
@@ -398,6 +400,20 @@ def test_runs_of_a_folder_that_is_a_run_empty_or_missing(run: Path, tmp_path: Pa
     assert json.loads(said("runs", str(tmp_path / "empty"), "--format", "json"))["runs"] == []
     missing = tmp_path / "missing"
     assert refused("runs", str(missing)) == f"{missing}: there is no such folder"
+
+
+def test_a_terminal_of_80_columns_shows_runs_by_their_names(run: Path) -> None:
+    """A line a run, and no title cut: what is less needed gives way."""
+    name = "resnet18_cifar-20261121-101501"
+    records_of = [records.record_of(path) for path in (copies(run, name) / name, run)]
+    lines = runs_table(records_of, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[-2:]] == [name, "tiny"]
+    assert [" ".join(line.split()) for line in lines[:3]] == [
+        "best",
+        "val test val",
+        "run epochs accuracy accuracy loss state",
+    ]
 
 
 def test_listing_runs_loads_no_torch(run: Path) -> None:

@@ -15,8 +15,9 @@ from support import cnncalc_output, network
 
 import cnncalc
 from cnncalc.errors import FieldError, ShapeError
+from cnncalc.parsing import parse
 from cnncalc.recipe import SECTIONS, Recipe
-from cnncalc.source import parse, read
+from cnncalc.source import read
 
 if TYPE_CHECKING:
     from strategies import Case

@@ -14,9 +14,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cnncalc import source
+from cnncalc import parsing, source
 from cnncalc.errors import LimitError, Place, SpecError, SyntaxSpecError, UsageError
-from cnncalc.source import Mapping, Sequence, Source, parse, place_of, read, resolve
+from cnncalc.parsing import parse, resolve
+from cnncalc.source import Mapping, Sequence, Source, place_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ CORE_SCHEMA = [
 
 @pytest.fixture(autouse=True, params=LOADERS)
 def _loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "_LOADER", request.param)
+    monkeypatch.setattr(parsing, "_LOADER", request.param)
 
 
 def data(text: str) -> Any:
@@ -183,7 +184,7 @@ def places(container: object) -> Iterator[Place]:
 def test_every_key_and_value_knows_its_place(text: str) -> None:
     found = [*places(data(text))]
     assert [(place.line - 1, place.column - 1) for place in found] == [
-        *marks(yaml.compose(text, Loader=source._LOADER))
+        *marks(yaml.compose(text, Loader=parsing._LOADER))
     ]
     lines = text.split("\n")
     assert all(place.text == lines[place.line - 1] for place in found)
@@ -241,7 +242,7 @@ def test_what_is_just_allowed() -> None:
 
 
 def test_an_alias_counts_for_all_that_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "MAX_VALUES", 20)
+    monkeypatch.setattr(parsing, "MAX_VALUES", 20)
     ten = "[x, x, x, x, x, x, x, x, x]"
     assert data(ten) == ["x"] * 9
     with pytest.raises(LimitError, match="over 20 values"):

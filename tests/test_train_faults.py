@@ -26,6 +26,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from PIL import Image  # noqa: E402
 
+from cnncalc.cli.progress import HEAD, Lines  # noqa: E402
 from cnncalc.training import api, memory  # noqa: E402
 from cnncalc.training.checkpoints import (  # noqa: E402
     read_checkpoint,
@@ -35,6 +36,7 @@ from cnncalc.training.checkpoints import (  # noqa: E402
 from cnncalc.training.evaluation import evaluate_split  # noqa: E402
 from cnncalc.training.folder import RunFolder  # noqa: E402
 from cnncalc.training.learner import Learner, loss_function  # noqa: E402
+from cnncalc.training.plan import plan_run  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -398,7 +400,8 @@ def test_a_file_of_something_else_is_no_checkpoint(begun: Path) -> None:
         state, problems = read_last(last.parent)
         assert state is not None
         assert state["step"] == EPOCH
-        assert problems == [f"{last}: it is no checkpoint that a run goes on from"]
+        said = f"{last}: it is no checkpoint that a run goes on from; an older one is used"
+        assert problems == [said]
     last.with_name("before.pt").unlink()
     assert failed("--resume", str(begun), status=2).endswith("; there is no older one")
 
@@ -435,7 +438,7 @@ def test_a_checkpoint_of_another_network_or_optimizer(part: str, begun: Path) ->
 def test_every_image_has_the_same_weight_in_the_figures_of_an_epoch(tmp_path: Path) -> None:
     """The last batch has 30 images, the others 128; with a rate of 0 all meet the same weights."""
     run = train(tmp_path / "run", {"epochs": 1, "optimizer.lr": 1e-30, "precision": "float32"})
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     split: Any = plan.data.train
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
     with torch.no_grad():
@@ -449,7 +452,7 @@ def test_every_image_has_the_same_weight_in_the_figures_of_an_epoch(tmp_path: Pa
 @pytest.mark.parametrize("at_once", [1, 100, 358])
 def test_no_image_is_evaluated_twice(at_once: int, tmp_path: Path) -> None:
     """359 images in parts that do not divide them."""
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     prepare = api.Preparer(plan.data.mean, plan.data.std, (1, 8, 8), torch.contiguous_format)
     loss = loss_function(plan.recipe.loss, "none")
     test: Any = plan.data.test
@@ -458,6 +461,16 @@ def test_no_image_is_evaluated_twice(at_once: int, tmp_path: Path) -> None:
     assert parts.samples == 359 == parts.confusion.sum()
     assert torch.equal(parts.confusion, whole.confusion)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [0.0, 2.3026, 998.99999, 1.79e18, math.nan])
+def test_a_loss_that_goes_astray_stays_in_its_column(
+    loss: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = dict.fromkeys(("train_loss", "val_loss", "test_loss"), loss)
+    rest = dict.fromkeys(("train_accuracy", "val_accuracy", "test_accuracy"), 0.5)
+    Lines().epoch({"epoch": 1, "images_per_second": 1e4} | losses | rest)
+    assert len(capsys.readouterr().err) == len(HEAD) + 1
 
 
 def test_a_log_file_gets_one_line_an_epoch(spec: str) -> None:

@@ -199,7 +199,7 @@ def test_deterministic_runs_stay_so_and_leave_pytorch_as_it_was(tmp_path: Path) 
     run = train(tmp_path / "run", deterministic=True, callback=look)
     api.resume(run.folder, callback=look)
     train(tmp_path / "plain", callback=look)
-    assert seen == [ON, ON, before]
+    assert seen == [ON, ON, (False, False, True, before[-1])]
     assert flags() == before != ON
     assert torch.equal(torch.get_rng_state(), random)
 
@@ -312,6 +312,10 @@ def test_a_run_that_is_patient_no_more_stays_where_it_is(tmp_path: Path) -> None
     assert run.finished
     assert 1 < len(run.metrics) < 9
     assert api.resume(run.folder).metrics == run.metrics
+    status, out, err = invoke("train", "--resume", str(run.folder))
+    assert (status, out) == (0, f"{run.folder}\n")
+    last = "stopped by train.patience: no better validation loss in 1 evaluation"
+    assert err.splitlines()[-1] == last
 
 
 def test_a_longer_run_is_unfinished_meanwhile_and_remembers_it(finished: Path) -> None:

@@ -22,6 +22,8 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.training import api  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.loop import Loop  # noqa: E402
+from cnncalc.training.plan import plan_run  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,8 +101,8 @@ def test_a_run_is_reproduced_by_its_seed_and_changed_by_another(tmp_path: Path) 
 def test_evaluation_counts_each_sample_once(tmp_path: Path) -> None:
     """The figures of metrics.csv, worked out by hand from the checkpoint."""
     run = train(tmp_path / "run")
-    test = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    test = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     model = cnncalc.build(NET).eval()
     model.load_state_dict(weights(run.folder))
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
@@ -147,6 +149,31 @@ def test_resuming_changes_nothing(
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
     assert (tmp_path / "cut" / "metrics.csv").read_text().startswith(rows)
+
+
+class Told(api.Silent):
+    """Notes of which steps it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def step(self, step: int, *_: Any) -> None:
+        self.steps.append(step)
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(1e9, [1, 5]), (1e-9, [1, 2, 3, 4, 5])])
+def test_slow_steps_are_looked_at_one_by_one(
+    seconds: float, looks: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher sees them, and a checkpoint need not wait for 50 of them."""
+    saved: list[int] = []
+    monkeypatch.setattr("cnncalc.training.loop.LOOK_SECONDS", seconds)
+    monkeypatch.setattr("cnncalc.training.loop.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(Loop, "_save", lambda loop, _: saved.append(loop.learner.step))
+    progress = Told()
+    train(tmp_path / "run", {"steps": 5}, progress=progress)
+    assert progress.steps == looks
+    assert saved[:4] == looks[:-1]
 
 
 KILLED = """
@@ -328,6 +355,6 @@ def test_speed_after_a_resume_is_that_of_its_own_epoch(tmp_path: Path) -> None:
     train(tmp_path / "run", {"epochs": 2})
     rows = api.resume(tmp_path / "run", settings={"epochs": 3}).metrics
     seconds = [float(row["seconds"]) for row in rows]
-    images = len(api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
+    images = len(plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
     speed = images / (seconds[2] - seconds[1])
     assert float(rows[2]["images_per_second"]) == pytest.approx(speed, rel=1e-3)

@@ -11,26 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncalc import __version__
-from cnncalc.cli.evaluate import evaluate
-from cnncalc.cli.export import export
-from cnncalc.cli.import_ import import_network
-from cnncalc.cli.networks import list_networks, show
+from cnncalc.cli.commands import Group
 from cnncalc.cli.output import prepare_streams, write
-from cnncalc.cli.plot import plot
-from cnncalc.cli.predict import predict
-from cnncalc.cli.runs import list_runs
-from cnncalc.cli.schema import schema
-from cnncalc.cli.summarize import summarize
-from cnncalc.cli.train import train
-from cnncalc.cli.verify import verify
 from cnncalc.errors import CnncalcError, LostError
-from cnncalc.training.processes import says
 
 if TYPE_CHECKING:
     from types import FrameType
 
 app = typer.Typer(
     name="cnncalc",
+    cls=Group,
     help="Shapes, costs and receptive fields of a convolutional network, from one YAML file.",
     epilog="Example: cnncalc summarize lenet.yaml",
     no_args_is_help=True,
@@ -38,18 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("summarize")(summarize)
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("predict")(predict)
-app.command("runs")(list_runs)
-app.command("plot")(plot)
-app.command("list")(list_networks)
-app.command("show")(show)
-app.command("verify")(verify)
-app.command("export")(export)
-app.command("import")(import_network)
-app.command("schema")(schema)
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,6 +56,8 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
+        from cnncalc.training.processes import says
+
         if sys.stderr is not None and says(error):
             sys.stderr.write(
                 f"process {error.process}: {error}\n" if error.process else f"{error}\n"

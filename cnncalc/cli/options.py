@@ -110,7 +110,7 @@ def _is_of_the_recipe(name: str) -> bool:
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:
-    from cnncalc.source import parse_value
+    from cnncalc.parsing import parse_value
 
     key, equals, value = text.partition("=")
     if not equals or not key.strip():

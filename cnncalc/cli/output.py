@@ -13,6 +13,7 @@ from cnncalc.drafts import draft_of
 from cnncalc.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -93,6 +94,11 @@ def write(text: str, path: Path | None = None) -> None:
         return
     with draft_of(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_table(table: Callable[..., str], of: object) -> None:
+    """Writes `table(of, …)` as wide as the terminal, and coloured if that wants it. As `write`."""
+    write(table(of, width=terminal_width(sys.stdout), color=has_color(sys.stdout)))
 
 
 def warn(text: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cnncalc.cli.options import Device, Format, RunFolder, Weights
-from cnncalc.cli.output import has_color, terminal_width, warn, write
+from cnncalc.cli.output import warn, write, write_table
 
 
 def predict(
@@ -37,9 +36,8 @@ def predict(
     as_json = runs.check_format(format) == "json"
     found = cnncalc.predict(run, images, top=top, weights=weights, device=device)
     for problem in found.problems:
-        warn(f"{problem}; an older one is used")
+        warn(problem)
     if as_json:
         write(runs.predictions_json(found))
     else:
-        width, color = terminal_width(sys.stdout), has_color(sys.stdout)
-        write(runs.predictions_table(found, width=width, color=color))
+        write_table(runs.predictions_table, found)

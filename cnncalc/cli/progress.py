@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from cnncalc.recipe import Recipe
-    from cnncalc.training.api import Plan
+    from cnncalc.training.plan import Plan
 
 HEAD = "epoch  train loss  accuracy  val loss  accuracy  test loss  accuracy    images/s"
 
@@ -25,6 +25,7 @@ def describe(plan: Plan) -> str:
     counts = ", ".join(f"{len(s.labels):,} {name}" for name, s in splits.items() if s is not None)
     layout = ", channels_last" if setting.channels_last else ""
     compiled = ", compiled" if setting.compiled else ""
+    captured = ", CUDA graph" if setting.captured else ""
     precision = str(setting.precision).removeprefix("torch.")
     lines = {
         "network": f"{plan.graph.name}, {totals.parameters:,} parameters,"
@@ -34,7 +35,7 @@ def describe(plan: Plan) -> str:
         **_shared(plan),
         "optimizer": f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}, {recipe.schedule.name}",
         **_augmented(recipe),
-        "device": f"{setting.device}, {precision}{layout}{compiled}",
+        "device": f"{setting.device}, {precision}{layout}{compiled}{captured}",
         "memory": f"{totals.weight_bytes:,} bytes of weights,"
         f" {totals.activation_bytes * recipe.batch_size:,} of activations",
     }
@@ -55,6 +56,11 @@ def _augmented(recipe: Recipe) -> dict[str, str]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _short(loss: float) -> str:
+    """A loss in at most 8 characters, that of a run that goes astray too."""
+    return f"{loss:.4f}" if abs(loss) < 999 else f"{loss:.2e}"
 
 
 def _shared(plan: Plan) -> dict[str, str]:
@@ -79,11 +85,13 @@ class Quiet:
 
     def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
         for problem in problems:
-            self.say(f"{problem}; the one before it is used")
+            self.say(problem)
 
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
 
     def epoch(self, row: Mapping[str, Any]) -> None: ...
+
+    def stale(self, evaluations: int) -> None: ...
 
     def close(self) -> None:
         """Told when the run is over, however it ended."""
@@ -111,10 +119,14 @@ class Lines(Quiet):
         for loss, accuracy in [*pairs, ("test_loss", "test_accuracy")]:
             width = 10 if loss == "train_loss" else 8 if loss == "val_loss" else 9
             known = row[loss] is not None
-            cells.append(f"{row[loss]:>{width}.4f}" if known else f"{'–':>{width}}")
+            cells.append(f"{_short(row[loss]) if known else '–':>{width}}")
             cells.append(f"{row[accuracy]:>8.2%}" if known else f"{'–':>8}")
         cells.append(f"{row['images_per_second']:>10,.0f}")
         self.say("  ".join(cells))
+
+    def stale(self, evaluations: int) -> None:
+        count = f"{evaluations} evaluation{'' if evaluations == 1 else 's'}"
+        self.say(f"stopped by train.patience: no better validation loss in {count}")
 
 
 class Bar(Lines):

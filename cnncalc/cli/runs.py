@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cnncalc.cli.options import Format
-from cnncalc.cli.output import has_color, terminal_width, write
+from cnncalc.cli.output import write, write_table
 
 
 def list_runs(
@@ -36,5 +35,4 @@ def list_runs(
     if as_json:
         write(runs.runs_json(found))
     else:
-        width, color = terminal_width(sys.stdout), has_color(sys.stdout)
-        write(runs.runs_table(found, width=width, color=color))
+        write_table(runs.runs_table, found)

@@ -76,6 +76,13 @@ def train(
     compiled: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Run under torch.compile.")
     ] = None,
+    cuda_graph: Annotated[
+        bool | None,
+        typer.Option(
+            "--cuda-graph/--no-cuda-graph",
+            help="Launch all kernels of a step at once; done for small steps if not given.",
+        ),
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits each time, on CUDA too.")
     ] = False,
@@ -110,6 +117,7 @@ def train(
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.cli.progress import describe, watcher
     from cnncalc.training import api
+    from cnncalc.training.plan import plan_run
 
     chosen = {
         "data.name": data,
@@ -147,6 +155,7 @@ def train(
                 device=device,
                 settings=recipe_settings,
                 deterministic=deterministic or None,
+                cuda_graph=cuda_graph,
                 tensorboard=tensorboard or None,
                 progress=progress,
             )
@@ -158,11 +167,13 @@ def train(
                 "device": device or "auto",
                 "rewrite": rewrite is not False,
                 "compiled": compiled or False,
+                "cuda_graph": cuda_graph,
+                "deterministic": deterministic,
                 "init": init,
                 "init_partial": init_partial,
             }
             if dry_run:
-                plan = api.plan_run(network, network.recipe(recipe_settings), **where)
+                plan = plan_run(network, network.recipe(recipe_settings), **where)
                 if is_first():
                     write(describe(plan))
                 return
@@ -170,7 +181,6 @@ def train(
                 network,
                 output=output,
                 settings=recipe_settings,
-                deterministic=deterministic,
                 tensorboard=tensorboard,
                 progress=progress,
                 **where,

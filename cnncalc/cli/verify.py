@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from cnncalc.cli.options import Input, Settings, Spec, Variant, load_spec
-from cnncalc.cli.output import has_color, terminal_width, write
+from cnncalc.cli.output import write_table
 from cnncalc.errors import CheckError
 
 
@@ -39,6 +38,6 @@ def verify(
     gc.enable()  # modules hold circles, and their numbers
     network = load_spec(spec, variant, settings, input_shape)
     verification = cnncalc.verify(network, quick=quick)
-    write(render(verification, width=terminal_width(sys.stdout), color=has_color(sys.stdout)))
+    write_table(render, verification)
     if not verification.ok:
         raise CheckError(f"{verification.name}: {verification.verdict}: {verification.reasons}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnncalc.analysis import Summary, analyze_graph
+from cnncalc.analysis import analyze_graph
 from cnncalc.errors import torch_is_missing
 from cnncalc.expansion import build_graph
 from cnncalc.importing.blocks import fold
@@ -13,6 +13,7 @@ from cnncalc.importing.entries import FLAT, NamelessError, entries_of, give_name
 from cnncalc.importing.structure import arranged
 from cnncalc.importing.writing import Writer, to_yaml
 from cnncalc.spec import Architecture
+from cnncalc.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ def import_network(
     from cnncalc.importing.sources import read_source
 
     sketch = read_source(source, input_shape=input_shape, call=call)
-    return imported(sketch, source=f"imported from {source}", blocks=blocks)
+    network = imported(sketch, source=f"imported from {source}", blocks=blocks)
+    return network._replace(notes=(*network.notes, *_turned(sketch)))
 
 
 def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Imported:
@@ -71,6 +73,17 @@ def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Impor
         spec, weights = _written(sketch, entries_of(steps, FLAT), blocks=False)
     about = {"source": source} if source else {}
     return Imported({"name": sketch.name, **about, **spec}, tuple(sketch.notes), weights)
+
+
+def _turned(sketch: Sketch) -> list[str]:
+    """Matrices that are used transposed and that `load_weights` could not tell from others."""
+    names = dict.fromkeys(
+        weight.name
+        for operation in sketch.operations()
+        for weight in operation.weights.values()
+        if weight.turned and len({*weight.shape}) == 1 and weight.name.endswith("weight")
+    )
+    return [f"{name} is used as x @ {name}: the layer's weight is its transpose" for name in names]
 
 
 def _written(

@@ -55,6 +55,11 @@ class Layer(BaseModel):
             cls.main = next(required, None)
         REGISTRY[kind] = cls
 
+    @property
+    def stands_for(self) -> str | None:
+        """An operation that has no layer: it is counted in nothing and cannot be built."""
+        return None
+
     def output_shape(self, x: Shape, /) -> tuple[Expr | int, ...]:
         """Shape of the output for an input of shape `x`. Raises `ShapeError`."""
         return x

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from cnncalc.errors import ShapeError
 from cnncalc.layers.merge import Merge
 from cnncalc.layers.types import PositiveInt
 
@@ -26,15 +25,12 @@ class Unknown(Merge):
     operation: str
     shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=MAX_AXES)]
 
+    @property
+    def stands_for(self) -> str:
+        return self.operation
+
     def output_shape(self, *xs: Shape) -> Shape:
         return self.shape
 
     def build(self, nn: Any, *xs: Shape) -> Any:
         return nn.Unknown(self.operation)
-
-    def refusal(self) -> ShapeError:
-        """The error of whoever would build it."""
-        return ShapeError(
-            f"{self.operation} has no layer: the network can be tabulated, not built",
-            hint="write what it does with other layers in its place",
-        )

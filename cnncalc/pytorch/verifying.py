@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from cnncalc.analysis import LayerSummary, Summary
     from cnncalc.graph import Graph, Node
     from cnncalc.layers.base import Shape
     from cnncalc.pytorch.measuring import Measured, Ran, Tensors
     from cnncalc.pytorch.receptive_fields import Proof
+    from cnncalc.summary import LayerSummary, Summary
 
 MODULE = "module"
 FIELD = "receptive field"

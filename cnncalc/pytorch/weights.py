@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NAMED_IN_ERRORS = 5
+ROLES = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+"""What the tensors of PyTorch's layers are called in them."""
 
 
 class Loaded(NamedTuple):
@@ -40,8 +42,10 @@ def load_weights(
     """Copies a state dict, our own or torchvision's for example, into `model`.
 
     Where names and shapes are all the model's, tensors are matched by name; otherwise in order
-    among those of equal shape. Trailing axes of length 1 are ignored. `map` gives their name for
-    some of ours and overrides both.
+    among those of equal shape and role, such as `bias`, if either side has as many. Trailing axes
+    of length 1 are ignored. `map` gives their name for some of ours and overrides both.
+
+    A square matrix by another name than `weight` is matched by `map` alone: it may be transposed.
 
     Raises:
         UsageError: a name in `map` is unknown or its shapes differ; or, if `strict`, tensors of
@@ -53,21 +57,20 @@ def load_weights(
     if _shapes(own) == _shapes(state_dict):
         matched |= {name: name for name in own if name not in matched and name not in taken}
         taken = set(matched.values())
-    waiting: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for name, tensor in state_dict.items():
-        if name not in taken:
-            waiting[_shape(tensor)].append(name)
-    for names in waiting.values():
-        names.reverse()
-    for name, tensor in own.items():
-        if name not in matched and waiting.get(_shape(tensor)):
-            matched[name] = waiting[_shape(tensor)].pop()
+    matched |= _in_order(
+        {name: tensor for name, tensor in own.items() if name not in matched},
+        {
+            name: tensor
+            for name, tensor in state_dict.items()
+            if name not in taken and not _may_be_turned(name, tensor)
+        },
+    )
     taken = set(matched.values())
     missing = tuple(name for name in own if name not in matched)
     unexpected = tuple(name for name in state_dict if name not in taken)
     if strict and (missing or unexpected):
         left = left_over(missing, unexpected, own, state_dict)
-        raise UsageError(f"{left}; strict=False leaves them")
+        raise UsageError(f"{left}; map pairs them, strict=False leaves them")
     with torch.no_grad():
         for name, theirs in matched.items():
             own[name].copy_(state_dict[theirs].reshape(own[name].shape))
@@ -130,6 +133,56 @@ def _mapped(
     return dict(chosen)
 
 
+def _in_order(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
+    """Ours and theirs, one after another among those of equal shape and role, if as many."""
+    if all(_last(name).isdigit() for name in theirs) and _in_turn(own) == _in_turn(theirs):
+        return dict(zip(own, theirs, strict=True))  # the names say nothing, the order all
+    found: dict[str, str] = {}
+    others = _by_shape(theirs)
+    for shape, names in _by_shape(own).items():
+        given = {name: _last(name) for name in others.get(shape, ())}
+        words = {*given.values()} - ROLES
+        roles = {name: _role(name, words) for name in names}
+        # Words that say nothing to us mean the one role that no other name of theirs has.
+        rest = {*roles.values()} - {*given.values()}
+        if len(rest) == 1:
+            strange = words - {*roles.values()}
+            given |= {name: next(iter(rest)) for name in given if given[name] in strange}
+        for role in {*roles.values()}:
+            mine = [name for name in names if roles[name] == role]
+            same = [name for name in given if given[name] == role]
+            if len(mine) == len(same):
+                found |= zip(mine, same, strict=True)
+    return found
+
+
+def _in_turn(tensors: Mapping[str, Tensor]) -> list[tuple[int, ...]]:
+    return [*map(_shape, tensors.values())]
+
+
+def _by_shape(tensors: Mapping[str, Tensor]) -> dict[tuple[int, ...], list[str]]:
+    found: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for name, tensor in tensors.items():
+        found[_shape(tensor)].append(name)
+    return found
+
+
+def _role(name: str, words: set[str]) -> str:
+    """The one of their own words that a name of ours holds, numbered or not; else its last part."""
+    parts = (part.rstrip("0123456789") for part in name.split("."))
+    return next((part for part in parts if part in words), _last(name))
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _may_be_turned(name: str, tensor: Tensor) -> bool:
+    """Whether it may be the W of `x @ W`, which is a layer's weight transposed, of one shape."""
+    square = tensor.dim() == 2 and tensor.shape[0] == tensor.shape[1] > 1
+    return square and _last(name) not in ROLES
+
+
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: _shape(tensor) for name, tensor in tensors.items()}
 
@@ -157,4 +210,7 @@ def left_over(
             )
             more = " …" if len(names) > NAMED_IN_ERRORS else ""
             parts.append(f"{len(names)} of the {side}: {shown}{more}")
+    alike = {_shape(own[name]) for name in missing} & {_shape(theirs[name]) for name in unexpected}
+    if alike:
+        parts.append("which of equal shape belong together does not follow from their names")
     return f"tensors without a counterpart, {'; '.join(parts)}"

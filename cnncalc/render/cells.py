@@ -11,8 +11,8 @@ from cnncalc.render.figures import group, one_line, scale, scale_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cnncalc.analysis import Summary
     from cnncalc.render.columns import Column
+    from cnncalc.summary import Summary
 
 ALWAYS_EXPLAINED = ("parameters", "multiply-adds")
 MAX_LISTED = 8

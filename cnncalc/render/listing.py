@@ -17,7 +17,7 @@ from cnncalc.render.table import plain_table, printed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cnncalc.analysis import Summary
+    from cnncalc.summary import Summary
 
 TITLES = ("name", "input", "parameters", "multiply-adds", "receptive field", "source")
 NUMBERS = TITLES[2:5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -27,6 +28,8 @@ FORMATS = ("table", "json")
 MOST_COLUMNS = 50
 """Classes up to which the confusion matrix is printed in full."""
 NUMBERS = ("epochs", "steps", "val accuracy", "test accuracy", "best val loss", "seconds")
+NARROWER = ("seconds", "network", "steps", "best val loss")
+"""Columns of the list of runs that a narrow terminal does without, the first of them first."""
 
 
 def check_format(name: str) -> str:
@@ -51,6 +54,11 @@ def runs_table(records: Sequence[Record], *, width: int | None = None, color: bo
         for record in records
     ]
     titles = ["run", "network", *NUMBERS, "state"]
+    for name in NARROWER:
+        if _fits([*_lines(_broken(titles, NUMBERS)), *rows], width):
+            break
+        place = titles.index(name)
+        titles, *rows = ([*row[:place], *row[place + 1 :]] for row in (titles, *rows))
     return printed([_table(titles, rows, NUMBERS, width)], width=width, color=color)
 
 
@@ -188,9 +196,19 @@ def _taken_for(place: int, counts: Sequence[int], names: Sequence[str]) -> str:
     return f"{names[-other]} ({group(count)})"
 
 
+def _lines(heads: Sequence[str]) -> list[tuple[str, ...]]:
+    """Heads of several lines as a row of the table for each of these."""
+    return [*zip_longest(*(head.split("\n") for head in heads), fillvalue="")]
+
+
 def _fits(rows: Sequence[Sequence[str]], width: int | None) -> bool:
     widest = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     return width is None or sum(widest) + GAP * (len(widest) - 1) <= width
+
+
+def _broken(titles: Sequence[str], right: Collection[str]) -> list[str]:
+    """Titles, those of figures with a line for each word."""
+    return [title.replace(" ", "\n") if title in right else title for title in titles]
 
 
 def _table(
@@ -198,10 +216,11 @@ def _table(
 ) -> Table:
     table = plain_table(titles, right=right)
     if width is not None:
-        columns = [*zip(titles, *rows, strict=True)]
+        heads = titles if _fits([titles, *rows], width) else _broken(titles, right)
+        columns = [*zip(*_lines(heads), *rows, strict=True)]
         widths = fitted(columns, (title in right for title in titles), width)
-        for column, fit in zip(table.columns, widths, strict=True):
-            column.width = fit
+        for column, head, fit in zip(table.columns, heads, widths, strict=True):
+            column.header, column.width = head, fit
     for row in rows:
         table.add_row(*row)
     return table

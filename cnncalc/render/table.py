@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from cnncalc.analysis import Summary
+    from cnncalc.summary import Summary
 
 BAR_WIDTH = 8
 SHARE = "share"

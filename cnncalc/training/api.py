@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnncalc.analysis import analyze_graph
 from cnncalc.errors import UsageError
-from cnncalc.expansion import build_graph
 from cnncalc.loading import load
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
@@ -19,23 +17,22 @@ from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.recipe_reading import merged_settings
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
-from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
-from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
+from cnncalc.training.data import DataSet, Split, Stream
 from cnncalc.training.determinism import own_state
 from cnncalc.training.folder import RunFolder
 from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
-from cnncalc.training.normalization import shared_statistics
-from cnncalc.training.processes import here, in_turn, jointly
+from cnncalc.training.plan import Plan, has_room, plan_run
+from cnncalc.training.processes import here, jointly
 from cnncalc.training.restarting import begin
 from cnncalc.training.resuming import fingerprint, read_run
-from cnncalc.training.setting import Setting, choose_setting
+from cnncalc.training.setting import Setting
+from cnncalc.training.sharing import shared_layers
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
-from cnncalc.training.warm_start import WarmStart, warm_start
 from cnncalc.training.workers import none_missed
 
 if TYPE_CHECKING:
@@ -43,10 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import nn
-
-    from cnncalc.analysis import Totals
-    from cnncalc.graph import Graph
-    from cnncalc.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -71,90 +64,7 @@ class Silent:
 
     def epoch(self, row: Mapping[str, Any]) -> None: ...
 
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a run will do, chosen and checked before it starts."""
-
-    network: Architecture
-    graph: Graph
-    recipe: Recipe
-    setting: Setting
-    data: DataSet
-    rewrite: bool
-    start: WarmStart | None = None
-    processes: int = 1
-
-    @property
-    def totals(self) -> Totals:
-        return analyze_graph(self.graph).totals
-
-    @property
-    def classes(self) -> int:
-        return self.graph.shape_of(self.graph.output)[0]
-
-    @property
-    def placement(self) -> str:
-        """Where the training images lie."""
-        if isinstance(self.data.train, Stream):
-            return "streamed"
-        device = self.setting.device
-        on_device = device.type != "cpu" and has_room(self.data.train, device)
-        return f"held on {device}" if on_device else "held in memory"
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train.labels) // self.recipe.batch_size)
-
-    @property
-    def steps(self) -> int:
-        return self.recipe.steps or max(round(self.recipe.epochs * self.steps_per_epoch), 1)
-
-
-@in_turn
-def plan_run(
-    network: Architecture,
-    recipe: Recipe,
-    *,
-    data: Any = None,
-    device: str = "auto",
-    rewrite: bool = True,
-    compiled: bool = False,
-    init: str | os.PathLike[str] | None = None,
-    init_partial: bool = False,
-) -> Plan:
-    """Chooses and checks everything; reads the data, and the weights to begin with.
-
-    Raises:
-        SpecError: the spec is wrong, or its output is no vector of scores.
-        UsageError: network, data, weights and device do not go together.
-    """
-    if init_partial and init is None:
-        raise UsageError("--init-partial belongs to --init")
-    graph = build_graph(network)
-    output = graph.shape_of(graph.output)
-    if len(output) != 1:
-        raise UsageError(
-            f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
-            " end it with flatten and linear"
-        )
-    check_recipe(recipe, graph)
-    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
-    chosen = recipe.data
-    options: dict[str, Any] = {
-        "input_shape": graph.input_shape,
-        "outputs": output[0],
-        "validation": chosen.validation,
-        "resize": chosen.resize,
-        "seed": recipe.seed,
-    }
-    if data is not None:
-        found = from_python(data, **options)
-    else:
-        found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
-    check_data(recipe, found)
-    start = None if init is None else warm_start(init, graph, partial=init_partial)
-    return Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
+    def stale(self, evaluations: int) -> None: ...
 
 
 @jointly
@@ -173,6 +83,7 @@ def train(
     progress: Progress | None = None,
     rewrite: bool = True,
     compiled: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Run:
     """Trains a network as its `train:` section says, with `settings` such as {"epochs": 5} on top.
 
@@ -181,8 +92,9 @@ def train(
     it is saved; False from it ends the run there, and what it raises comes out here.
 
     `init`: a run or a file whose weights to begin with; `init_partial`: what does not fit starts
-    anew. `deterministic`: only algorithms that give the same bits each time. `tensorboard`: writes
-    events into the run's folder. `progress` is the command line's.
+    anew. `deterministic`: only algorithms that give the same bits each time. `cuda_graph`: replays
+    each step as a CUDA graph; None, where that pays. `tensorboard`: writes events into the run's
+    folder. `progress` is the command line's.
 
     Raises:
         SpecError: the spec is wrong.
@@ -204,6 +116,8 @@ def train(
             device=device,
             rewrite=rewrite,
             compiled=compiled,
+            cuda_graph=cuda_graph,
+            deterministic=deterministic,
             init=init,
             init_partial=init_partial,
         )
@@ -213,6 +127,7 @@ def train(
             "device": device,
             "rewrite": rewrite,
             "compiled": compiled,
+            "cuda_graph": cuda_graph,
             "deterministic": deterministic,
             "tensorboard": tensorboard,
             "recipe": recipe.model_dump(mode="json"),
@@ -254,6 +169,7 @@ def resume(
     settings: Mapping[str, Any] | None = None,
     callback: Callback | None = None,
     deterministic: bool | None = None,
+    cuda_graph: bool | None = None,
     tensorboard: bool | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -274,6 +190,7 @@ def resume(
     chosen = {
         "device": known.option("device", device),
         "deterministic": bool(known.option("deterministic", deterministic)),
+        "cuda_graph": known.option("cuda_graph", cuda_graph),
         "tensorboard": bool(known.option("tensorboard", tensorboard)),
     }
     if chosen["tensorboard"]:
@@ -292,6 +209,8 @@ def resume(
             device=chosen["device"],
             rewrite=known.option("rewrite"),
             compiled=known.option("compiled"),
+            cuda_graph=chosen["cuda_graph"],
+            deterministic=chosen["deterministic"],
         )
         plan = replace(plan, data=known.as_begun(plan.data))
         if step > plan.steps:
@@ -327,7 +246,7 @@ def carry_out(
     recipe, setting, data = plan.recipe, plan.setting, plan.data
     first = here().is_first
     progress = progress if first else Silent()
-    torch.manual_seed(mixed(recipe.seed, 3) if first else mixed(recipe.seed, 3, here().rank))
+    torch.manual_seed(mixed(recipe.seed, 3))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)
@@ -350,7 +269,7 @@ def carry_out(
         told: list[Callback] = [callback] if callback else []
         if tensorboard and first:
             told.append(stack.enter_context(board(folder.path, learner.step)))
-        stack.enter_context(shared_statistics(model, setting.device, wanted=recipe.sync_batch_norm))
+        stack.enter_context(shared_layers(model, setting.device, batch_norm=recipe.sync_batch_norm))
         stack.enter_context(none_missed())
         interruption = stack.enter_context(interruption_of_all())
         loop = Loop(
@@ -375,11 +294,3 @@ def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | N
     if not isinstance(split, Split) or not has_room(split, setting.device):
         return split
     return Split(split.images.to(setting.device), split.labels.to(setting.device))
-
-
-def has_room(split: Split, device: torch.device) -> bool:
-    """Whether the device has memory for a split, beside what training takes."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return split.images.nbytes <= free // 3

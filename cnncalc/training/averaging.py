@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor, nn
 
@@ -34,18 +34,12 @@ class Average:
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
         """Within, the model has the averaged weights."""
-        with torch.no_grad():
-            kept = [weight.detach().clone() for weight in model.parameters()]
-            self._put(model, self.weights)
-            try:
-                yield
-            finally:
-                self._put(model, kept)
-
-    def _put(self, model: nn.Module, values: list[Tensor]) -> None:
-        with torch.no_grad():
-            for weight, value in zip(model.parameters(), values, strict=True):
-                weight.copy_(value)
+        kept = [weight.detach().clone() for weight in model.parameters()]
+        put_weights(model, self.weights)
+        try:
+            yield
+        finally:
+            put_weights(model, kept)
 
     def state(self) -> dict[str, object]:
         return {"step": self.step, "weights": self.weights}
@@ -54,3 +48,10 @@ class Average:
         self.step = int(state["step"])  # type: ignore[call-overload]
         for mine, saved in zip(self.weights, state["weights"], strict=True):  # type: ignore[call-overload]
             mine.copy_(saved)
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, values: Iterable[Tensor]) -> None:
+    """Copies values into the model's parameters, in their order."""
+    for weight, value in zip(model.parameters(), values, strict=True):
+        weight.copy_(value)

@@ -7,7 +7,6 @@ too, sees the same batches as one that was never interrupted.
 
 from __future__ import annotations
 
-import math
 import os
 from functools import cache
 from hashlib import blake2b
@@ -157,11 +156,13 @@ class TrainingBatches:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(len(self.split.labels) / self.recipe.batch_size)
+        return self.recipe.steps_per_epoch(len(self.split.labels))
 
     def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch from batch `start` on; to be closed where not all are taken."""
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
+        if isinstance(self.split, Split):
+            order = order.to(self.split.images.device)
         if isinstance(self.split, Split) and not self.draws and here().count == 1:
             yield from self._plain(self.split, order, start)
             return

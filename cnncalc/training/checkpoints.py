@@ -87,7 +87,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_last(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest checkpoint of a run that is whole, and what is wrong with newer ones.
+    """The newest checkpoint of a run that is whole, and a message on each newer one.
 
     None: nothing was saved yet.
 
@@ -105,7 +105,7 @@ def read_last(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
             problems.append(str(error))
             continue
         if isinstance(state, dict) and state.keys() >= PARTS:
-            return state, problems
+            return state, [f"{problem}; an older one is used" for problem in problems]
         problems.append(f"{path}: it is no checkpoint that a run goes on from")
     if problems:
         raise UsageError(f"{'; '.join(problems)}; there is no older one")

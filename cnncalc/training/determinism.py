@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,9 +30,20 @@ def own_state(*, deterministic: bool) -> Iterator[None]:
     devices = range(torch.cuda.device_count()) if started else ()
     with (
         torch.random.fork_rng(devices),
-        deterministic_algorithms() if deterministic else nullcontext(),
+        deterministic_algorithms() if deterministic else measured_algorithms(),
     ):
         yield
+
+
+@contextmanager
+def measured_algorithms() -> Iterator[None]:
+    """Within, cuDNN times its algorithms for each new shape, and takes the fastest from then on."""
+    cudnn = torch.backends.cudnn
+    benchmark, cudnn.benchmark = cudnn.benchmark, True
+    try:
+        yield
+    finally:
+        cudnn.benchmark = benchmark
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import platform
@@ -38,6 +37,8 @@ COLUMNS = (
     "images_per_second",
 )
 """Of metrics.csv and metrics.jsonl. Accuracies are fractions; epochs and steps count from 1."""
+Row = dict[str, float | None]
+"""The figures of a row; None where there is no such split."""
 
 
 class RunFolder:
@@ -109,9 +110,20 @@ class RunFolder:
         self._append("metrics.jsonl", json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, str]]:
-        """The rows of metrics.csv, as text."""
-        text = (self.path / METRICS).read_text(encoding="utf-8")
-        return list(csv.DictReader(io.StringIO(text)))
+        """The rows of metrics.csv, as text; one that is still being written is left out.
+
+        Raises:
+            UsageError: they cannot be read.
+        """
+        try:
+            text = (self.path / METRICS).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            raise UsageError(f"{self.path}: is no folder of a run ({METRICS} is missing)") from None
+        whole = (line for line in text.splitlines(keepends=True) if line.endswith("\n"))
+        try:
+            return list(csv.DictReader(whole))
+        except csv.Error:
+            raise UsageError(f"{self.path}: {METRICS} is damaged") from None
 
     def has_rows(self) -> bool:
         """Whether an epoch was ever evaluated."""

@@ -11,7 +11,7 @@ import torch
 from cnncalc.training.processes import here
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import FrameType
 
 
 class Interruption:
@@ -27,12 +27,7 @@ class Interruption:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -76,14 +71,9 @@ class SharedInterruption(Interruption):
             work.wait()
             self.agreed, self._sent = int(numbers), None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        if error is None:
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        if not any(raised):
             self._receive()
 
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 
 from cnncalc.errors import UsageError
 from cnncalc.training.averaging import Average
-from cnncalc.training.batches import mixed
+from cnncalc.training.capture import CapturedGradient
+from cnncalc.training.dropping import drawn_for
 from cnncalc.training.optimizing import make_optimizer, make_schedule
 from cnncalc.training.processes import here
 from cnncalc.training.tally import Tally
@@ -38,8 +39,12 @@ class Learner:
         self.model = model.to(setting.device).to(memory_format=setting.memory_format)
         self.replica: Any = here().replica(self.model, own_buffers=recipe.sync_batch_norm)
         self.compute = torch.compile(self.replica) if setting.compiled else self.replica
-        self.steps_per_epoch = steps_per_epoch
-        self.steps = recipe.steps or max(round(recipe.epochs * steps_per_epoch), 1)
+        self.captured = (
+            CapturedGradient(self._gradient, self.model, recipe.batch_size)
+            if setting.captured
+            else None
+        )
+        self.steps = recipe.total_steps(steps_per_epoch)
         self.optimizer = make_optimizer(self.model, recipe.optimizer)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.factor = make_schedule(recipe.schedule, steps_per_epoch, self.steps)
@@ -69,7 +74,8 @@ class Learner:
         if batch.share is not None:
             self._learn_share(batch, batch.share)
         elif parts == 1:
-            loss, scores = self._gradient(batch.images, batch.targets, 1.0)
+            gradient = self.captured or self._gradient
+            loss, scores = gradient(batch.images, batch.targets)
             self.tally.add(loss, scores, batch.labels)
         else:
             for images, targets, labels in zip(
@@ -94,15 +100,19 @@ class Learner:
         The replicas average their gradients: what each adds is weighed by its samples.
         """
         tensors = (batch.images, batch.targets, batch.labels)
-        parts = [*zip(*(torch.split(tensor, share.sizes) for tensor in tensors), strict=True)]
-        for number, (images, targets, labels) in enumerate(parts, 1):
+        cut = (torch.split(tensor, share.sizes) for tensor in tensors)
+        for number, (piece, images, targets, labels) in enumerate(
+            zip(share.pieces, *cut, strict=True), 1
+        ):
             weight = len(labels) * share.processes / share.whole
-            last = number == len(parts)
-            with nullcontext() if last else self.replica.no_sync():
+            last = number == len(share.pieces)
+            with drawn_for(piece), nullcontext() if last else self.replica.no_sync():
                 loss, scores = self._gradient(images, targets, weight)
             self.tally.add(loss, scores, labels)
 
-    def _gradient(self, images: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    def _gradient(
+        self, images: Tensor, targets: Tensor, share: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         with self.setting.autocast():
             scores = self.compute(images)
             loss = self.loss(scores, targets) if len(scores) else scores.float().sum()
@@ -121,14 +131,12 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
-        random = here().all_of(self._random())
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.average.state() if self.average else None,
-            "random": random[0],
-            "random_of_others": random[1:],
+            "random": self._random(),
             "tally": self.tally.state(),
             "step": self.step,
             "seconds": self.seconds,
@@ -139,7 +147,7 @@ class Learner:
         }
 
     def _random(self) -> dict[str, Tensor]:
-        """The state of this process's random numbers."""
+        """The state of the random numbers; all processes have the same."""
         random = {"cpu": torch.get_rng_state()}
         if self.setting.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.setting.device)
@@ -172,22 +180,14 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
-        self._go_on_randomly([state["random"], *state.get("random_of_others", [])], state["step"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if "cuda" in state["random"] and self.setting.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.setting.device)
         self.tally.restore(state["tally"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.epoch_seconds = state.get("epoch_seconds", self.seconds)
         self.earlier = state.get("total_seconds", self.seconds)
         self.best_loss, self.without_better = state["best_loss"], state["without_better"]
-
-    def _go_on_randomly(self, states: list[dict[str, Tensor]], step: int) -> None:
-        """Random numbers as the checkpoint of that step has them, of each process its own."""
-        rank = here().rank
-        if rank >= len(states):  # there were fewer processes
-            torch.manual_seed(mixed(self.recipe.seed, 3, rank, step))
-            return
-        torch.set_rng_state(states[rank]["cpu"])
-        if "cuda" in states[rank] and self.setting.device.type == "cuda":
-            torch.cuda.set_rng_state(states[rank]["cuda"], self.setting.device)
 
 
 def loss_function(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from cnncalc.errors import TrainingError
 from cnncalc.training.checkpoints import BEST, LAST, save_last, write_checkpoint
 from cnncalc.training.evaluation import BATCH, Figures, evaluate_split
+from cnncalc.training.folder import Row, RunFolder
 from cnncalc.training.learner import loss_function
 from cnncalc.training.processes import here, of_process
 
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
     from cnncalc.errors import CnncalcError
     from cnncalc.training.batches import Batch, TrainingBatches
     from cnncalc.training.data.dataset import Split, Stream
-    from cnncalc.training.folder import RunFolder
     from cnncalc.training.interruption import Interruption
     from cnncalc.training.learner import Learner
 
 LOOK_EVERY = 50
-"""Steps between two looks at the losses: each waits for the device."""
+"""Most steps between two looks at the losses: each waits for the device."""
+LOOK_SECONDS = 1.0
+"""Between two looks at slow steps: a watcher sees them, and saving is on time."""
 SAVE_SECONDS = 180.0
 """Between two checkpoints within an epoch."""
 
-Row = dict[str, float | int | None]
-"""A row of the metrics."""
 Callback = Callable[[Row], object]
 """Told of each row once it is saved; False ends the run."""
 
@@ -44,13 +44,16 @@ class Progress(Protocol):
     """Who watches a run."""
 
     def begin(self, plan: Any, folder: Path, step: int, problems: Sequence[str]) -> None:
-        """Told before the first step; `problems` are checkpoints that were damaged."""
+        """Told before the first step; `problems`: a message on each damaged checkpoint."""
 
     def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
         """Told now and then within an epoch; `images` were trained on since it was told last."""
 
     def epoch(self, row: Row) -> None:
         """Told after each evaluation: a row of the metrics."""
+
+    def stale(self, evaluations: int) -> None:
+        """Told when a run ends because so many of them brought no better validation loss."""
 
 
 class Evaluated(NamedTuple):
@@ -81,7 +84,8 @@ class Loop:
         self.stopped = False
         self.saved_step = learner.step
         self.saved_at = time.monotonic()
-        self.looked_at = learner.step
+        self.looked_at, self.next_look = learner.step, learner.step + 1
+        self.looked_when = self.saved_at
         self.images = 0
 
     def run(self) -> bool:
@@ -101,15 +105,18 @@ class Loop:
             with closing(self.batches.epoch(epoch, start)) as batches:
                 if not self._epoch(epoch, batches):
                     return False
+        if learner.step < learner.steps and not self.stopped:
+            self.progress.stale(learner.without_better)
         return True
 
     def _epoch(self, epoch: int, batches: Iterator[Batch]) -> bool:
         """The rest of an epoch, `batches`; False if it was interrupted."""
-        learner, began = self.learner, time.monotonic()
+        learner = self.learner
+        began = self.looked_when = time.monotonic()
         for batch in batches:
             learner.learn(batch)
             self.images += batch.size
-            if learner.step - self.looked_at >= LOOK_EVERY:
+            if learner.step >= self.next_look:
                 self._look()
                 if here().any(time.monotonic() - self.saved_at > SAVE_SECONDS):
                     self._save(began)
@@ -127,6 +134,8 @@ class Loop:
 
     def _look(self) -> None:
         learner = self.learner
+        if learner.step == self.looked_at:
+            return
         ago = learner.tally.look()
         if ago is not None:
             step = learner.step - ago // self.recipe.accumulate
@@ -134,7 +143,14 @@ class Loop:
             raise self._not_finite(f"the loss is not finite at step {step} (epoch {epoch})")
         tally = learner.tally
         self.progress.step(learner.step, tally.loss, tally.accuracy, self.images)
-        self.looked_at, self.images = learner.step, 0
+        self.next_look = learner.step + here().from_first(self._steps_to_next_look)
+        self.looked_at, self.looked_when, self.images = learner.step, time.monotonic(), 0
+
+    def _steps_to_next_look(self) -> int:
+        """As many as take a second, at the pace since the last look."""
+        seconds = max(time.monotonic() - self.looked_when, 1e-9)
+        pace = (self.learner.step - self.looked_at) / seconds
+        return max(min(int(LOOK_SECONDS * pace), LOOK_EVERY), 1)
 
     def _not_finite(self, what: str) -> CnncalcError:
         last = self.folder.checkpoints / LAST

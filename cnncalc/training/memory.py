@@ -115,6 +115,8 @@ def _empty(learner: Learner) -> None:
     """Gives back all memory but that of weights, optimizer and data."""
     learner.optimizer.zero_grad(set_to_none=True)
     learner.tally.clear()
+    if learner.captured is not None:
+        learner.captured.release()
     if learner.setting.device.type == "cuda":
         torch.cuda.empty_cache()
     elif learner.setting.device.type == "mps":

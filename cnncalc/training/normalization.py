@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-from cnncalc.training.processes import here
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class SharedBatchNorm(_BatchNorm):
@@ -51,32 +45,9 @@ class SharedBatchNorm(_BatchNorm):
         self.running_var.lerp_(var, momentum)
 
 
-@contextmanager
-def shared_statistics(model: nn.Module, device: torch.device, *, wanted: bool) -> Iterator[None]:
-    """Within, batch norms of the model take their statistics over all processes, where `wanted`.
-
-    Their weights and buffers, and all names, stay the same objects.
-    """
-    if not wanted or here().count == 1:
-        yield
-        return
+def shared(norm: _BatchNorm, device: torch.device) -> _BatchNorm:
+    """A batch norm over all processes, with the same weights and buffers."""
     kind = SharedBatchNorm if device.type == "cpu" else nn.SyncBatchNorm
-    norms = {
-        name: module
-        for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, _BatchNorm)
-    }
-    for name, norm in norms.items():
-        model.set_submodule(name, _as(kind, norm))
-    try:
-        yield
-    finally:
-        for name, norm in norms.items():
-            model.set_submodule(name, norm.train(model.training))
-
-
-def _as(kind: type[_BatchNorm], norm: _BatchNorm) -> _BatchNorm:
-    """`norm` as another class, with the same weights and buffers."""
     new = kind(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
     new._parameters, new._buffers = norm._parameters, norm._buffers
     return new.train(norm.training)

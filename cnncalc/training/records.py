@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError
-from cnncalc.training.folder import COLUMNS, METRICS, RunFolder
+from cnncalc.training.folder import COLUMNS, METRICS, Row, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
 FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
 SIGNS = ("run.json", METRICS, "checkpoints")
 """A folder that holds one of these is that of a run, or what is left of one."""
-
-Row = dict[str, float | None]
-"""A row of metrics.csv."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +86,15 @@ def record_of(path: Path) -> Record:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """The rows of a run's metrics.csv; one that is still being written is left out.
+    """The rows of a run's metrics.csv, as numbers.
 
     Raises:
         UsageError: they cannot be read.
     """
+    rows = RunFolder(path).rows()
     try:
-        lines = (path / METRICS).read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, ValueError):
-        raise UsageError(f"{path}: is no folder of a run ({METRICS} is missing)") from None
-    whole = (line for line in lines if line.endswith("\n"))
-    try:
-        return [_numbers(row) for row in csv.DictReader(io.StringIO("".join(whole)))]
-    except (ValueError, KeyError, TypeError, csv.Error):
+        return [_numbers(row) for row in rows]
+    except (ValueError, KeyError, TypeError):
         raise UsageError(f"{path}: {METRICS} is damaged") from None
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from cnncalc.errors import UsageError, did_you_mean
-from cnncalc.training.api import Run, plan_run
+from cnncalc.training.api import Run
 from cnncalc.training.batches import Preparer
 from cnncalc.training.data.images import decode
 from cnncalc.training.data.target import Target, times
 from cnncalc.training.evaluation import evaluate_split
 from cnncalc.training.learner import loss_function
 from cnncalc.training.memory import evaluated_at_once
+from cnncalc.training.plan import plan_run
 from cnncalc.training.saved import open_run
 from cnncalc.training.setting import find_device
 
@@ -52,7 +53,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     """Counts: a row is a true class, a column what was said."""
     problems: tuple[str, ...] = ()
-    """Newer checkpoints that are damaged."""
+    """A message on each newer checkpoint, which is damaged."""
 
     @property
     def class_samples(self) -> tuple[int, ...]:
@@ -93,7 +94,7 @@ class Predictions:
     step: int
     images: tuple[Prediction, ...]
     problems: tuple[str, ...] = ()
-    """Newer checkpoints that are damaged."""
+    """A message on each newer checkpoint, which is damaged."""
 
 
 def evaluate(

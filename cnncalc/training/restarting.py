@@ -23,7 +23,7 @@ class Beginning(NamedTuple):
     state: dict[str, Any] | None = None
     """Of the checkpoint it goes on from."""
     problems: tuple[str, ...] = ()
-    """Checkpoints that were damaged."""
+    """A message on each checkpoint that was damaged."""
 
 
 def begin(

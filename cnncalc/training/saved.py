@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.expansion import build_graph
 from cnncalc.loading import load
@@ -15,6 +13,7 @@ from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.training.api import Run
+from cnncalc.training.averaging import put_weights
 from cnncalc.training.checkpoints import BEST, read_checkpoint, read_last
 from cnncalc.training.folder import RunFolder
 
@@ -54,7 +53,7 @@ class Saved:
     step: int
     """Steps that the weights had been trained for."""
     problems: tuple[str, ...]
-    """Newer checkpoints that are damaged."""
+    """A message on each newer checkpoint, which is damaged."""
 
 
 def open_run(run: Run | str | os.PathLike[str], weights: str | None = None) -> Saved:
@@ -127,6 +126,4 @@ def _put(model: nn.Module, state: Mapping[str, Any], path: Path) -> None:
         raise UsageError(f"{path} does not fit the network of run.json: {reason}") from None
     average = state.get("average")
     if average is not None:
-        with torch.no_grad():
-            for mine, saved in zip(model.parameters(), average["weights"], strict=True):
-                mine.copy_(saved)
+        put_weights(model, average["weights"])

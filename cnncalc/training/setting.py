@@ -24,6 +24,8 @@ class Setting:
     precision: torch.dtype
     channels_last: bool
     compiled: bool = False
+    captured: bool = False
+    """Whether steps are replayed as a CUDA graph."""
 
     @property
     def memory_format(self) -> torch.memory_format:

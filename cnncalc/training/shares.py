@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Piece(NamedTuple):
+    """The samples `first` to `stop` − 1 of the `length` that a part of a batch has."""
+
+    first: int
+    stop: int
+    length: int
 
 
 class Share(NamedTuple):
@@ -20,18 +29,32 @@ class Share(NamedTuple):
     parts: int = 1
 
     @property
-    def slices(self) -> list[slice]:
+    def pieces(self) -> list[Piece]:
+        """Of each part, which of its samples."""
         size = max(-(-self.whole // self.parts), 1)
-        found = []
-        for start in range(0, self.whole, size):
-            length = min(size, self.whole - start)
-            first, stop = (length * rank // self.processes for rank in (self.rank, self.rank + 1))
-            found.append(slice(start + first, start + stop))
-        return found
+        lengths = [min(size, self.whole - start) for start in range(0, self.whole, size)]
+        return [
+            Piece(
+                length * self.rank // self.processes,
+                length * (self.rank + 1) // self.processes,
+                length,
+            )
+            for length in lengths
+        ]
+
+    @property
+    def slices(self) -> list[slice]:
+        """Of each part, which of the batch's samples."""
+        pieces = self.pieces
+        starts = accumulate((piece.length for piece in pieces), initial=0)
+        return [
+            slice(start + piece.first, start + piece.stop)
+            for start, piece in zip(starts, pieces, strict=False)
+        ]
 
     @property
     def sizes(self) -> list[int]:
-        return [part.stop - part.start for part in self.slices]
+        return [piece.stop - piece.first for piece in self.pieces]
 
     def of(self, x: Tensor) -> Tensor:
         """(whole, …) -> (samples of this process, …)."""
