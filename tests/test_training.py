@@ -323,6 +323,26 @@ def test_a_signal_at_the_last_step_of_an_epoch_loses_no_row(
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
 
 
+class StopInEvaluation(StopAt):
+    """The same, when it is told of an epoch."""
+
+    def epoch(self, _: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def step(self, *_: Any) -> None: ...
+
+
+def test_a_signal_in_an_evaluation_begins_no_epoch(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 500}
+    run = train(tmp_path / "run", settings, progress=StopInEvaluation(0))
+    assert (run.finished, run.signal) == (False, signal.SIGTERM)
+    assert read_checkpoint(run.folder / "checkpoints" / "last.pt")["step"] == 3
+    assert len(without_times(run.folder)) == 1
+    last = api.resume(run.folder, progress=StopInEvaluation(0))
+    assert last.finished  # there is no more to do
+    assert len(without_times(run.folder)) == 2
+
+
 def test_a_run_may_end_where_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
     train(tmp_path / "run", {"epochs": 2}, progress=StopAt(3))
