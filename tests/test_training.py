@@ -227,6 +227,21 @@ def test_a_stream_resumes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+class Noisy(Listed):
+    """Items that are drawn anew each time."""
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return torch.rand(1, 8, 8) + index, index % 10
+
+
+def test_random_data_are_normalised_as_they_were(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 8}
+    train(tmp_path / "whole", settings, data=Noisy())
+    train(tmp_path / "cut", settings, data=Noisy(), callback=lambda _: False)
+    assert api.resume(tmp_path / "cut", data=Noisy()).finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9, 20 times: the weights are those of a run that was left alone."""
@@ -298,6 +313,26 @@ def test_a_signal_at_the_last_step_of_an_epoch_loses_no_row(
     assert not train(tmp_path / "cut", settings, progress=StopAt(2)).finished
     assert api.resume(tmp_path / "cut").finished
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
+
+
+class StopInEvaluation(StopAt):
+    """The same, when it is told of an epoch."""
+
+    def epoch(self, _: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def step(self, *_: Any) -> None: ...
+
+
+def test_a_signal_in_an_evaluation_begins_no_epoch(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 500}
+    run = train(tmp_path / "run", settings, progress=StopInEvaluation(0))
+    assert (run.finished, run.signal) == (False, signal.SIGTERM)
+    assert read_checkpoint(run.folder / "checkpoints" / "last.pt")["step"] == 3
+    assert len(without_times(run.folder)) == 1
+    last = api.resume(run.folder, progress=StopInEvaluation(0))
+    assert last.finished  # there is no more to do
+    assert len(without_times(run.folder)) == 2
 
 
 def test_a_run_may_end_where_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from cnncalc.training.plan import Plan, has_room, plan_run
 from cnncalc.training.processes import here, jointly
 from cnncalc.training.reading import with_absolute_dir, with_name
 from cnncalc.training.restarting import begin
-from cnncalc.training.resuming import read_run
+from cnncalc.training.resuming import fingerprint, read_run
 from cnncalc.training.setting import Setting
 from cnncalc.training.sharing import shared_layers
 from cnncalc.training.summary import summary_of
@@ -150,7 +150,7 @@ def train(
 def described(data: DataSet) -> dict[str, Any]:
     """What run.json says of the data."""
     known = {key: getattr(data, key) for key in ("name", "classes", "mean", "std")}
-    return known | {"samples": len(data.train.labels)}
+    return known | {"samples": len(data.train.labels), "labels": fingerprint(data)}
 
 
 @jointly
@@ -206,7 +206,7 @@ def resume(
             cuda_graph=chosen["cuda_graph"],
             deterministic=chosen["deterministic"],
         )
-        known.check_data(plan.data)
+        plan = replace(plan, data=known.as_begun(plan.data))
         if step > plan.steps:
             raise UsageError(
                 f"{folder.path} is at step {step:,} already, of {plan.steps:,}: give more epochs or"
