@@ -22,6 +22,9 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.cli.progress import describe  # noqa: E402
 from cnncalc.training import api, capture, learner  # noqa: E402
+from cnncalc.training import plan as planning  # noqa: E402
+from cnncalc.training.data import Stream  # noqa: E402
+from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.setting import Setting  # noqa: E402
 
 if TYPE_CHECKING:
@@ -90,7 +93,7 @@ class Recorder:
 def device(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Every run of a test is recorded."""
     recorder = Recorder()
-    monkeypatch.setattr(api, "is_chosen", lambda *_, **__: True)
+    monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: True)
     monkeypatch.setattr(learner, "CapturedGradient", recorder.captured)
     monkeypatch.setattr(capture, "record", recorder.record)
     monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: recorder.mode)
@@ -128,7 +131,7 @@ def test_a_replayed_run_is_the_run(
     assert (device.recordings, device.replays) == (1, whole - capture.WARM_UP)
     assert device.steps == capture.WARM_UP + short + 1 + device.replays
     assert summary(replayed)["cuda_graph"] is True
-    monkeypatch.setattr(api, "is_chosen", lambda *_, **__: False)
+    monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: False)
     eager = train(tmp_path / "eager", settings)
     assert summary(eager)["cuda_graph"] is False
     assert outcome(replayed) == outcome(eager)
@@ -143,7 +146,7 @@ def test_what_cannot_be_recorded_runs_all_the_same(
     assert device.recordings == (reason == "fails")
     assert (device.replays, device.mode) == (0, "default")
     assert summary(run)["cuda_graph"] is False
-    monkeypatch.setattr(api, "is_chosen", lambda *_, **__: False)
+    monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: False)
     assert outcome(run) == outcome(train(tmp_path / "eager"))
 
 
@@ -180,16 +183,16 @@ def test_a_graph_gives_its_memory_back(device: Recorder) -> None:
 # --- where it is chosen ---------------------------------------------------------------------------
 
 
-def plan(spec: Any = "lenet", settings: Any = None, **changes: Any) -> api.Plan:
+def plan(spec: Any = "lenet", settings: Any = None, **changes: Any) -> Plan:
     """A run on a GPU, as planned where there is none."""
     loaded = cnncalc.load(spec)
     shape = cnncalc.analyze(loaded).input_shape
     data = torch.zeros(10, *shape, dtype=torch.uint8), torch.arange(10)
-    found = api.plan_run(loaded, loaded.recipe(settings or {}), data=data, device="cpu")
+    found = plan_run(loaded, loaded.recipe(settings or {}), data=data, device="cpu")
     return replace(found, setting=Setting(torch.device("cuda"), torch.bfloat16, True), **changes)
 
 
-def chosen(found: api.Plan, wanted: bool | None = None, *, deterministic: bool = False) -> bool:
+def chosen(found: Plan, wanted: bool | None = None, *, deterministic: bool = False) -> bool:
     return capture.is_chosen(wanted, found, deterministic=deterministic)
 
 
@@ -229,7 +232,7 @@ def test_a_stream_is_not_recorded() -> None:
     found = plan()
     images, labels = found.data.train
 
-    class Files(api.Stream):
+    class Files(Stream):
         def __init__(self) -> None:
             self.labels = labels
 
@@ -255,7 +258,7 @@ def test_the_command_line_says_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_says_that_steps_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "has_room", lambda *_: True)
+    monkeypatch.setattr(planning, "has_room", lambda *_: True)
     found = plan()
     assert "device     cuda, bfloat16, channels_last\n" in describe(found)
     found = replace(found, setting=replace(found.setting, captured=True))

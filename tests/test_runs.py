@@ -26,6 +26,7 @@ from PIL import Image  # noqa: E402
 from cnncalc.render.runs import runs_table  # noqa: E402
 from cnncalc.training import api, plotting, records  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.reporting import probabilities  # noqa: E402
 
 
@@ -38,18 +39,18 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plan(tiny_run: Path) -> api.Plan:
+def plan(tiny_run: Path) -> Plan:
     """The data of the run."""
     known = json.loads((tiny_run / "run.json").read_text())
     loaded = cnncalc.load(**known["network"])
-    return api.plan_run(loaded, loaded.recipe(known["settings"]), device="cpu")
+    return plan_run(loaded, loaded.recipe(known["settings"]), device="cpu")
 
 
 def metrics(run: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
 
 
-def scores_of(run: Path, plan: api.Plan, images: Any) -> Any:
+def scores_of(run: Path, plan: Plan, images: Any) -> Any:
     """Worked out by hand from best.pt: uint8 (N, 1, 8, 8) -> (N, 10)."""
     model = cnncalc.build(plan.network).eval()
     model.load_state_dict(read_checkpoint(run / "checkpoints" / "best.pt")["model"])
@@ -96,7 +97,7 @@ def test_the_best_weights_are_those_of_the_best_validation_loss(tiny_run: Path) 
     assert found.loss == pytest.approx(float(best["val_loss"]), rel=1e-5)
 
 
-def test_figures_by_hand(tiny_run: Path, plan: api.Plan) -> None:
+def test_figures_by_hand(tiny_run: Path, plan: Plan) -> None:
     test: Any = plan.data.test
     scores = scores_of(tiny_run, plan, test.images)
     found = cnncalc.evaluate(tiny_run, device="cpu")
@@ -141,7 +142,7 @@ def test_a_matrix_without_room_gives_way(tiny_run: Path) -> None:
     assert max(map(len, narrow.splitlines())) <= 50
 
 
-def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: api.Plan) -> None:
+def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: Plan) -> None:
     test: Any = plan.data.test
     noise = torch.randint(256, (20, 1, 8, 8), dtype=torch.uint8)
     data = {"train": (noise, torch.arange(20) % 10), "test": (test.images, test.labels)}
@@ -153,7 +154,7 @@ def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: api.Plan
         cnncalc.evaluate(tiny_run, data=data, split="validation")
 
 
-def test_data_from_python_are_the_split_that_is_evaluated(tiny_run: Path, plan: api.Plan) -> None:
+def test_data_from_python_are_the_split_that_is_evaluated(tiny_run: Path, plan: Plan) -> None:
     """A few images of some classes too, which could not be trained on."""
     test: Any = plan.data.test
     few = test.labels % 3 == 1
@@ -171,7 +172,7 @@ def test_data_from_python_are_the_split_that_is_evaluated(tiny_run: Path, plan: 
         cnncalc.evaluate(tiny_run, data=(data[0], data[1] + 3))
 
 
-def test_what_training_needs_is_not_asked_of_other_data(run: Path, plan: api.Plan) -> None:
+def test_what_training_needs_is_not_asked_of_other_data(run: Path, plan: Plan) -> None:
     """Patience counts evaluations of a validation split, and jitter is for numbers from 0 to 1."""
     known = json.loads((run / "run.json").read_text())
     known["settings"] |= {"patience": 3, "augment.color_jitter": 0.1}
@@ -195,7 +196,7 @@ def test_data_that_do_not_fit_a_run_are_refused_without_advice_for_its_network(
     )
 
 
-def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: api.Plan) -> None:
+def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: Plan) -> None:
     np = pytest.importorskip("numpy")
     test: Any = plan.data.test
     x, y = test.images.numpy(), test.labels.numpy()
@@ -204,7 +205,7 @@ def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: api.Plan) -> N
     assert json.loads(said("evaluate", str(tiny_run), *options))["samples"] == 50
 
 
-def test_classes_in_another_order_are_refused(tiny_run: Path, plan: api.Plan) -> None:
+def test_classes_in_another_order_are_refused(tiny_run: Path, plan: Plan) -> None:
     turned = cnncalc.training.data.DataSet(
         "turned", plan.data.classes[::-1], *(plan.data.train,) * 3, (0.5,), (0.5,)
     )
@@ -311,7 +312,7 @@ def test_wrong_options(options: list[str], message: str, tiny_run: Path) -> None
 # --- predict --------------------------------------------------------------------------------------
 
 
-def test_probabilities_of_images(tiny_run: Path, plan: api.Plan, tmp_path: Path) -> None:
+def test_probabilities_of_images(tiny_run: Path, plan: Plan, tmp_path: Path) -> None:
     test: Any = plan.data.test
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for path, image in zip(paths, test.images, strict=False):

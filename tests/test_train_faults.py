@@ -8,6 +8,8 @@ import math
 import os
 import re
 import resource
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +28,15 @@ from PIL import Image  # noqa: E402
 
 from cnncalc.cli.progress import HEAD, Lines  # noqa: E402
 from cnncalc.training import api, memory  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.checkpoints import (  # noqa: E402
+    read_checkpoint,
+    read_last,
+    write_checkpoint,
+)
 from cnncalc.training.evaluation import evaluate_split  # noqa: E402
 from cnncalc.training.folder import RunFolder  # noqa: E402
 from cnncalc.training.learner import Learner, loss_function  # noqa: E402
+from cnncalc.training.plan import plan_run  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -217,6 +224,37 @@ def test_a_folder_that_cannot_be_made(spec: str) -> None:
     assert line == f"{spec}/run: cannot be made: Not a directory"
 
 
+def test_runs_that_begin_together_have_their_own_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda _: "now")
+    made, together, make = [], threading.Barrier(2, timeout=10), Path.mkdir
+
+    def both_at_once(path: Path, *args: Any, **options: Any) -> None:
+        if path.name == "tiny-now":
+            together.wait()
+        make(path, *args, **options)
+
+    (tmp_path / "runs").mkdir()
+    monkeypatch.setattr(Path, "mkdir", both_at_once)
+    threads = [
+        threading.Thread(target=lambda: made.append(RunFolder.new("tiny").path)) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.name for path in made) == ["tiny-now", "tiny-now-2"]
+
+
+def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None:
+    name = os.fsdecode(b"ch\xe8vre")
+    RunFolder(tmp_path).write_json("run.json", {"classes": [name, "犬"]})
+    assert RunFolder(tmp_path).read_json("run.json") == {"classes": [name, "犬"]}
+    assert "犬" in (tmp_path / "run.json").read_text(encoding="utf-8")
+
+
 # --- the loss -------------------------------------------------------------------------------------
 
 
@@ -344,6 +382,43 @@ def test_a_run_that_cannot_be_resumed(
     assert line.startswith(message.format(run=begun))
 
 
+def test_damage_is_recognised_wherever_it_is(begun: Path) -> None:
+    last = begun / "checkpoints" / "last.pt"
+    whole = last.read_bytes()
+    packed_by = whole.index(b"PK\x01\x02") + 10
+    for place, byte in ((30, 0xE4), (packed_by, 8), (packed_by, 99)):
+        last.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+        with pytest.raises(cnncalc.UsageError, match=r"last\.pt: the checkpoint is damaged"):
+            read_checkpoint(last)
+
+
+def test_a_file_of_something_else_is_no_checkpoint(begun: Path) -> None:
+    last = begun / "checkpoints" / "last.pt"
+    last.rename(last.with_name("before.pt"))
+    for other in ({"weight": torch.zeros(3)}, torch.zeros(3)):
+        torch.save(other, last)
+        state, problems = read_last(last.parent)
+        assert state is not None
+        assert state["step"] == EPOCH
+        said = f"{last}: it is no checkpoint that a run goes on from; an older one is used"
+        assert problems == [said]
+    last.with_name("before.pt").unlink()
+    assert failed("--resume", str(begun), status=2).endswith("; there is no older one")
+
+
+def test_a_checkpoint_that_is_broken_off_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(_: object, file: Any) -> None:
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint({}, tmp_path / "last.pt")
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("part", ["network", "optimizer"])
 def test_a_checkpoint_of_another_network_or_optimizer(part: str, begun: Path) -> None:
     if part == "network":
@@ -363,7 +438,7 @@ def test_a_checkpoint_of_another_network_or_optimizer(part: str, begun: Path) ->
 def test_every_image_has_the_same_weight_in_the_figures_of_an_epoch(tmp_path: Path) -> None:
     """The last batch has 30 images, the others 128; with a rate of 0 all meet the same weights."""
     run = train(tmp_path / "run", {"epochs": 1, "optimizer.lr": 1e-30, "precision": "float32"})
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     split: Any = plan.data.train
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
     with torch.no_grad():
@@ -377,7 +452,7 @@ def test_every_image_has_the_same_weight_in_the_figures_of_an_epoch(tmp_path: Pa
 @pytest.mark.parametrize("at_once", [1, 100, 358])
 def test_no_image_is_evaluated_twice(at_once: int, tmp_path: Path) -> None:
     """359 images in parts that do not divide them."""
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     prepare = api.Preparer(plan.data.mean, plan.data.std, (1, 8, 8), torch.contiguous_format)
     loss = loss_function(plan.recipe.loss, "none")
     test: Any = plan.data.test

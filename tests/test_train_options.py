@@ -411,6 +411,10 @@ def test_a_run_on_data_of_pythons_asks_for_them(tmp_path: Path) -> None:
         cnncalc.UsageError, match=r"data has 59 images to train on; .* began with 60"
     ):
         api.resume(run.folder, data=(images[1:], labels[1:]))
+    with pytest.raises(
+        cnncalc.UsageError, match=r"data has other labels, or in another order, tha"
+    ):
+        api.resume(run.folder, data=(images, labels.flip(0)))
     run = api.resume(run.folder, data=(images, labels))
     assert same(weights(run.folder), weights(whole.folder))
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from support import conv, network
@@ -23,9 +23,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from cnncalc.training import api  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.loop import Loop  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from cnncalc.training.plan import plan_run  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, {"dropout": 0.2}]
@@ -48,12 +46,7 @@ RICH = {
 """Settings that use most of what a recipe has."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def train(folder: Path, settings: Any = None, **options: Any) -> api.Run:
@@ -100,8 +93,8 @@ def test_a_run_is_reproduced_by_its_seed_and_changed_by_another(tmp_path: Path) 
 def test_evaluation_counts_each_sample_once(tmp_path: Path) -> None:
     """The figures of metrics.csv, worked out by hand from the checkpoint."""
     run = train(tmp_path / "run")
-    test = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
-    plan = api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    test = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
     model = cnncalc.build(NET).eval()
     model.load_state_dict(weights(run.folder))
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
@@ -234,6 +227,21 @@ def test_a_stream_resumes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+class Noisy(Listed):
+    """Items that are drawn anew each time."""
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return torch.rand(1, 8, 8) + index, index % 10
+
+
+def test_random_data_are_normalised_as_they_were(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 8}
+    train(tmp_path / "whole", settings, data=Noisy())
+    train(tmp_path / "cut", settings, data=Noisy(), callback=lambda _: False)
+    assert api.resume(tmp_path / "cut", data=Noisy()).finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9, 20 times: the weights are those of a run that was left alone."""
@@ -307,6 +315,26 @@ def test_a_signal_at_the_last_step_of_an_epoch_loses_no_row(
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
 
 
+class StopInEvaluation(StopAt):
+    """The same, when it is told of an epoch."""
+
+    def epoch(self, _: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def step(self, *_: Any) -> None: ...
+
+
+def test_a_signal_in_an_evaluation_begins_no_epoch(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 500}
+    run = train(tmp_path / "run", settings, progress=StopInEvaluation(0))
+    assert (run.finished, run.signal) == (False, signal.SIGTERM)
+    assert read_checkpoint(run.folder / "checkpoints" / "last.pt")["step"] == 3
+    assert len(without_times(run.folder)) == 1
+    last = api.resume(run.folder, progress=StopInEvaluation(0))
+    assert last.finished  # there is no more to do
+    assert len(without_times(run.folder)) == 2
+
+
 def test_a_run_may_end_where_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
     train(tmp_path / "run", {"epochs": 2}, progress=StopAt(3))
@@ -339,6 +367,6 @@ def test_speed_after_a_resume_is_that_of_its_own_epoch(tmp_path: Path) -> None:
     train(tmp_path / "run", {"epochs": 2})
     rows = api.resume(tmp_path / "run", settings={"epochs": 3}).metrics
     seconds = [float(row["seconds"]) for row in rows]
-    images = len(api.plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
+    images = len(plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
     speed = images / (seconds[2] - seconds[1])
     assert float(rows[2]["images_per_second"]) == pytest.approx(speed, rel=1e-3)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from cnncalc.recipe import Recipe
-    from cnncalc.training.api import Plan
+    from cnncalc.training.plan import Plan
 
 HEAD = "epoch  train loss  accuracy  val loss  accuracy  test loss  accuracy    images/s"
 

@@ -117,6 +117,7 @@ def train(
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.cli.progress import describe, watcher
     from cnncalc.training import api
+    from cnncalc.training.plan import plan_run
 
     chosen = {
         "data.name": data,
@@ -172,7 +173,7 @@ def train(
                 "init_partial": init_partial,
             }
             if dry_run:
-                plan = api.plan_run(network, network.recipe(recipe_settings), **where)
+                plan = plan_run(network, network.recipe(recipe_settings), **where)
                 if is_first():
                     write(describe(plan))
                 return

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnncalc.analysis import analyze_graph
 from cnncalc.errors import UsageError
-from cnncalc.expansion import build_graph
 from cnncalc.loading import load
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
-from cnncalc.training.capture import is_chosen
-from cnncalc.training.checking import check_data, check_recipe
 from cnncalc.training.checkpoints import read_last
 from cnncalc.training.data import DataSet, Split, Stream
 from cnncalc.training.determinism import own_state
@@ -28,15 +24,15 @@ from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
-from cnncalc.training.processes import here, in_turn, jointly
-from cnncalc.training.reading import read_data, with_absolute_dir, with_name
+from cnncalc.training.plan import Plan, has_room, plan_run
+from cnncalc.training.processes import here, jointly
+from cnncalc.training.reading import with_absolute_dir, with_name
 from cnncalc.training.restarting import begin
-from cnncalc.training.resuming import read_run
-from cnncalc.training.setting import Setting, choose_setting
+from cnncalc.training.resuming import fingerprint, read_run
+from cnncalc.training.setting import Setting
 from cnncalc.training.sharing import shared_layers
 from cnncalc.training.summary import summary_of
 from cnncalc.training.tensorboard import board, check_tensorboard
-from cnncalc.training.warm_start import WarmStart, warm_start
 from cnncalc.training.workers import none_missed
 
 if TYPE_CHECKING:
@@ -44,10 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import nn
-
-    from cnncalc.graph import Graph
-    from cnncalc.recipe import Recipe
-    from cnncalc.summary import Totals
 
 
 @dataclass(frozen=True)
@@ -73,84 +65,6 @@ class Silent:
     def epoch(self, row: Mapping[str, Any]) -> None: ...
 
     def stale(self, evaluations: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a run will do, chosen and checked before it starts."""
-
-    network: Architecture
-    graph: Graph
-    recipe: Recipe
-    setting: Setting
-    data: DataSet
-    rewrite: bool
-    start: WarmStart | None = None
-    processes: int = 1
-
-    @property
-    def totals(self) -> Totals:
-        return analyze_graph(self.graph).totals
-
-    @property
-    def classes(self) -> int:
-        return self.graph.shape_of(self.graph.output)[0]
-
-    @property
-    def placement(self) -> str:
-        """Where the training images lie."""
-        if isinstance(self.data.train, Stream):
-            return "streamed"
-        device = self.setting.device
-        on_device = device.type != "cpu" and has_room(self.data.train, device)
-        return f"held on {device}" if on_device else "held in memory"
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.recipe.steps_per_epoch(len(self.data.train.labels))
-
-    @property
-    def steps(self) -> int:
-        return self.recipe.total_steps(self.steps_per_epoch)
-
-
-@in_turn
-def plan_run(
-    network: Architecture,
-    recipe: Recipe,
-    *,
-    data: Any = None,
-    device: str = "auto",
-    rewrite: bool = True,
-    compiled: bool = False,
-    cuda_graph: bool | None = None,
-    deterministic: bool = False,
-    init: str | os.PathLike[str] | None = None,
-    init_partial: bool = False,
-) -> Plan:
-    """Chooses and checks everything; reads the data, and the weights to begin with.
-
-    Raises:
-        SpecError: the spec is wrong, or its output is no vector of scores.
-        UsageError: network, data, weights and device do not go together.
-    """
-    if init_partial and init is None:
-        raise UsageError("--init-partial belongs to --init")
-    graph = build_graph(network)
-    output = graph.shape_of(graph.output)
-    if len(output) != 1:
-        raise UsageError(
-            f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
-            " end it with flatten and linear"
-        )
-    check_recipe(recipe, graph)
-    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
-    found = read_data(recipe, graph, data)
-    check_data(recipe, found)
-    start = None if init is None else warm_start(init, graph, partial=init_partial)
-    plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
-    captured = is_chosen(cuda_graph, plan, deterministic=deterministic)
-    return replace(plan, setting=replace(setting, captured=captured))
 
 
 @jointly
@@ -236,7 +150,7 @@ def train(
 def described(data: DataSet) -> dict[str, Any]:
     """What run.json says of the data."""
     known = {key: getattr(data, key) for key in ("name", "classes", "mean", "std")}
-    return known | {"samples": len(data.train.labels)}
+    return known | {"samples": len(data.train.labels), "labels": fingerprint(data)}
 
 
 @jointly
@@ -292,7 +206,7 @@ def resume(
             cuda_graph=chosen["cuda_graph"],
             deterministic=chosen["deterministic"],
         )
-        known.check_data(plan.data)
+        plan = replace(plan, data=known.as_begun(plan.data))
         if step > plan.steps:
             raise UsageError(
                 f"{folder.path} is at step {step:,} already, of {plan.steps:,}: give more epochs or"
@@ -374,11 +288,3 @@ def placed(split: Split | Stream | None, setting: Setting) -> Split | Stream | N
     if not isinstance(split, Split) or not has_room(split, setting.device):
         return split
     return Split(split.images.to(setting.device), split.labels.to(setting.device))
-
-
-def has_room(split: Split, device: torch.device) -> bool:
-    """Whether the device has memory for a split, beside what training takes."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return split.images.nbytes <= free // 3

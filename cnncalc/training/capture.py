@@ -19,7 +19,7 @@ from cnncalc.training.data import Stream
 if TYPE_CHECKING:
     from torch import nn
 
-    from cnncalc.training.api import Plan
+    from cnncalc.training.plan import Plan
 
 WARM_UP = 3
 """Steps before the recording: libraries choose their kernels and allocate what they keep."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ LAST = "last.pt"
 BEFORE = "before.pt"
 """The last checkpoint but one: what is left if the disk damages the last."""
 BEST = "best.pt"
+PARTS = {"model", "optimizer", "step"}
+"""What no last checkpoint is without."""
 
 
 def write_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -35,9 +36,11 @@ def write_checkpoint(state: dict[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except (OSError, RuntimeError) as error:
+    except BaseException as error:
         with suppress(OSError):
             draft.unlink()
+        if not isinstance(error, OSError | RuntimeError):
+            raise  # a second Ctrl-C
         raise OutputError(f"{path}: the checkpoint cannot be written: {_reason(error)}") from None
 
 
@@ -75,7 +78,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such checkpoint") from None
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - damaged files fail in every way there is
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{path}: the checkpoint is damaged: {reason}") from None
     return state
@@ -96,9 +101,12 @@ def read_last(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
             continue
         try:
             state = read_checkpoint(path)
-            return state, [f"{problem}; an older one is used" for problem in problems]
         except UsageError as error:
             problems.append(str(error))
+            continue
+        if isinstance(state, dict) and state.keys() >= PARTS:
+            return state, [f"{problem}; an older one is used" for problem in problems]
+        problems.append(f"{path}: it is no checkpoint that a run goes on from")
     if problems:
         raise UsageError(f"{'; '.join(problems)}; there is no older one")
     return None, []

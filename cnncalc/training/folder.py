@@ -58,15 +58,14 @@ class RunFolder:
             UsageError: a run is there already.
             OutputError: it cannot be made.
         """
-        if path is None:
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            path = _unused(RUNS / f"{_plain(name)}-{stamp}")
         try:
+            if path is None:
+                path = _taken(RUNS / f"{_plain(name)}-{time.strftime('%Y%m%d-%H%M%S')}")
             if (path / METRICS).exists():
                 raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
+            raise OutputError(f"{path or RUNS}: cannot be made: {error.strerror}") from None
         return cls(path)
 
     @staticmethod
@@ -209,8 +208,15 @@ def _plain(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:60]
 
 
-def _unused(path: Path) -> Path:
+def _taken(path: Path) -> Path:
+    """Makes the folder; with a number behind its name if another run was there first."""
     number, free = 2, path
-    while free.exists():
-        free, number = path.with_name(f"{path.name}-{number}"), number + 1
-    return free
+    while True:
+        try:
+            free.mkdir(parents=True)
+        except FileExistsError:
+            if not free.exists():
+                raise
+            free, number = path.with_name(f"{path.name}-{number}"), number + 1
+        else:
+            return free

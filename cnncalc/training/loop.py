@@ -100,7 +100,7 @@ class Loop:
         at_end = learner.step % len(self.batches) == 0 or learner.step >= learner.steps
         if learner.tally.count and at_end:  # it was saved after the last step, before its end
             self._end_of_epoch((learner.step - 1) // len(self.batches))
-        while learner.step < learner.steps and not self._is_stale() and not self.stopped:
+        while not self._is_over():
             epoch, start = divmod(learner.step, len(self.batches))
             with closing(self.batches.epoch(epoch, start)) as batches:
                 if not self._epoch(epoch, batches):
@@ -130,7 +130,8 @@ class Loop:
         self._look()
         learner.seconds += time.monotonic() - began
         self._end_of_epoch(epoch)
-        return True
+        # A signal during an evaluation waits for no step of the next epoch.
+        return not self.interruption.noticed() or self._is_over()
 
     def _look(self) -> None:
         learner = self.learner
@@ -249,6 +250,9 @@ class Loop:
                 write_checkpoint(learner.weights(), self.folder.checkpoints / BEST)
         else:
             learner.without_better += 1
+
+    def _is_over(self) -> bool:
+        return self.learner.step >= self.learner.steps or self._is_stale() or self.stopped
 
     def _is_stale(self) -> bool:
         patience = self.recipe.patience

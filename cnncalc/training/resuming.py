@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from cnncalc.errors import UsageError, shorten
 from cnncalc.loading import load
@@ -76,16 +77,32 @@ class Known:
                 " start it anew, with another --output"
             )
 
-    def check_data(self, data: DataSet) -> None:
-        """Raises `UsageError` if these are not the data that the run began with."""
-        known, count = self.description["data"], len(data.train.labels)
+    def as_begun(self, data: DataSet) -> DataSet:
+        """The data with the normalisation that the run began with; random ones measure anew.
+
+        Raises:
+            UsageError: these are not the data that the run began with.
+        """
+        known, count, labels = self.description["data"], len(data.train.labels), fingerprint(data)
+        other = ""
         if known.get("classes") != list(data.classes):
-            raise UsageError(f"{data.name} has other classes than when {self.folder.path} began")
-        if known.get("samples", count) != count:
-            raise UsageError(
-                f"{data.name} has {count:,} images to train on;"
-                f" {self.folder.path} began with {known['samples']:,}"
+            other = f"has other classes than when {self.folder.path} began"
+        elif known.get("samples", count) != count:
+            other = (
+                f"has {count:,} images to train on; {self.folder.path} began with"
+                f" {known['samples']:,}"
             )
+        elif known.get("labels", labels) != labels:
+            other = f"has other labels, or in another order, than when {self.folder.path} began"
+        if other:
+            raise UsageError(
+                f"{data.name} {other}: --init {self.folder.path} starts a new run on them"
+            )
+        return replace(
+            data,
+            mean=tuple(known.get("mean", data.mean)),
+            std=tuple(known.get("std", data.std)),
+        )
 
 
 def read_run(folder: RunFolder) -> Known:
@@ -98,6 +115,11 @@ def read_run(folder: RunFolder) -> Known:
     except (KeyError, TypeError, ValueError):
         raise UsageError(f"{folder.path}: run.json is damaged") from None
     return Known(folder, found, network, settings)
+
+
+def fingerprint(data: DataSet) -> str:
+    """Of the labels to train on, in order: what is held out follows from them."""
+    return f"{crc32(data.train.labels.numpy().tobytes()):08x}"
 
 
 def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:

@@ -10,9 +10,9 @@ from cnncalc.training.peaks import peak_multiply_adds
 from cnncalc.training.records import read_metrics
 
 if TYPE_CHECKING:
-    from cnncalc.training.api import Plan
     from cnncalc.training.folder import RunFolder
     from cnncalc.training.learner import Learner
+    from cnncalc.training.plan import Plan
 
 
 def summary_of(plan: Plan, folder: RunFolder, learner: Learner) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""What a run will do: chosen, and checked, before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnncalc.analysis import analyze_graph
+from cnncalc.errors import UsageError
+from cnncalc.expansion import build_graph
+from cnncalc.training.capture import is_chosen
+from cnncalc.training.checking import check_data, check_recipe
+from cnncalc.training.data import DataSet, Split, Stream
+from cnncalc.training.processes import here, in_turn
+from cnncalc.training.reading import read_data
+from cnncalc.training.setting import Setting, choose_setting
+from cnncalc.training.warm_start import WarmStart, warm_start
+
+if TYPE_CHECKING:
+    import os
+
+    from cnncalc.graph import Graph
+    from cnncalc.recipe import Recipe
+    from cnncalc.spec import Architecture
+    from cnncalc.summary import Totals
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run will do, chosen and checked before it starts."""
+
+    network: Architecture
+    graph: Graph
+    recipe: Recipe
+    setting: Setting
+    data: DataSet
+    rewrite: bool
+    start: WarmStart | None = None
+    processes: int = 1
+
+    @property
+    def totals(self) -> Totals:
+        return analyze_graph(self.graph).totals
+
+    @property
+    def classes(self) -> int:
+        return self.graph.shape_of(self.graph.output)[0]
+
+    @property
+    def placement(self) -> str:
+        """Where the training images lie."""
+        if isinstance(self.data.train, Stream):
+            return "streamed"
+        device = self.setting.device
+        on_device = device.type != "cpu" and has_room(self.data.train, device)
+        return f"held on {device}" if on_device else "held in memory"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.recipe.steps_per_epoch(len(self.data.train.labels))
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.total_steps(self.steps_per_epoch)
+
+
+@in_turn
+def plan_run(
+    network: Architecture,
+    recipe: Recipe,
+    *,
+    data: Any = None,
+    device: str = "auto",
+    rewrite: bool = True,
+    compiled: bool = False,
+    cuda_graph: bool | None = None,
+    deterministic: bool = False,
+    init: str | os.PathLike[str] | None = None,
+    init_partial: bool = False,
+) -> Plan:
+    """Chooses and checks everything; reads the data, and the weights to begin with.
+
+    Raises:
+        SpecError: the spec is wrong, or its output is no vector of scores.
+        UsageError: network, data, weights and device do not go together.
+    """
+    if init_partial and init is None:
+        raise UsageError("--init-partial belongs to --init")
+    graph = build_graph(network)
+    output = graph.shape_of(graph.output)
+    if len(output) != 1:
+        raise UsageError(
+            f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
+            " end it with flatten and linear"
+        )
+    check_recipe(recipe, graph)
+    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
+    found = read_data(recipe, graph, data)
+    check_data(recipe, found)
+    start = None if init is None else warm_start(init, graph, partial=init_partial)
+    plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
+    captured = is_chosen(cuda_graph, plan, deterministic=deterministic)
+    return replace(plan, setting=replace(setting, captured=captured))
+
+
+def has_room(split: Split, device: torch.device) -> bool:
+    """Whether the device has memory for a split, beside what training takes."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return split.images.nbytes <= free // 3
