@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 import pytest
-from processes import invoke
+from processes import invoke, on_terminal
 from support import conv, network
 
 import cnncalc
@@ -498,6 +498,15 @@ def test_a_log_file_gets_one_line_an_epoch(spec: str) -> None:
     assert [line.split()[0] for line in table.splitlines()[1:]] == ["1", "2", "3"]
     assert not {"\r", "\x1b", "\b"} & {*err}
     assert invoke("train", spec, "--steps", "1", "-o", "quiet", "-q") == (0, "", "")
+
+
+def test_a_narrow_terminal_gets_a_bar_that_fits(spec: str) -> None:
+    text = on_terminal("train", spec, "--steps", "3", "-o", "run", "--device", "cpu", columns=45)
+    _, _, after = re.sub(r"\x1b\[[0-9?;]*[a-zA-Z]", "", text).partition("test loss")
+    bar = next(line for line in re.split(r"[\r\n]+", after) if line.startswith("3/3"))
+    assert len(bar) <= 45
+    assert re.fullmatch(r"3/3 loss \d+\.\d{4}  accuracy \d+\.\d\d% 0:00:00\s*", bar)
+    assert text.endswith("run\n")
 
 
 def test_last_is_the_last_and_best_the_best(

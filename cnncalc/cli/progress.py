@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cnncalc.recipe import Recipe
     from cnncalc.training.plan import Plan
 
+NARROW = 75
+"""Characters of a terminal, below which there is room for no bar, and for no speed."""
 HEAD = "epoch  train loss  accuracy  val loss  accuracy  test loss  accuracy    images/s"
 
 
@@ -157,15 +159,14 @@ class Bar(Lines):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as TimeLeft
 
-        self.bar = Progress(
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
-            TextColumn("{task.fields[speed]:,.0f} images/s"),
-            TimeLeft(),
-            console=Console(file=sys.stderr),
-            transient=True,
-        )
+        console = Console(file=sys.stderr)
+        steps, left = MofNCompleteColumn(), TimeLeft()
+        figures = TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}")
+        speed = TextColumn("{task.fields[speed]:,.0f} images/s")
+        columns = [steps, BarColumn(), figures, speed, left]
+        if console.width < NARROW:
+            columns = [steps, figures, left]
+        self.bar = Progress(*columns, console=console, transient=True)
         self.task = self.bar.add_task(
             "", total=plan.steps, completed=step, loss=0, accuracy=0, speed=0
         )
