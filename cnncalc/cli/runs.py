@@ -20,7 +20,7 @@ def list_runs(
     """List runs, the newest first.
 
     How far each is, its last accuracies, its best validation loss, and whether it is finished; an
-    unfinished one still runs, or was interrupted.
+    unfinished one still runs, was interrupted, or failed.
 
     \b
     Examples:
