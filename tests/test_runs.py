@@ -264,6 +264,16 @@ def test_what_is_no_run(tmp_path: Path) -> None:
         assert line == f"{tmp_path}: is no folder of a run (run.json is missing)"
 
 
+def test_a_run_that_is_near_is_named(run: Path) -> None:
+    copies(run, "other")
+    for path, near in (
+        (run.parent, run),
+        (run.parent.parent, run),
+        (run / "checkpoints" / "last.pt", run),
+    ):
+        assert refused("evaluate", str(path)).endswith(f"is missing); did you mean {near}?")
+
+
 def test_a_run_without_checkpoints(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
     assert refused("evaluate", str(run)) == f"{run}: there is no checkpoint yet"

@@ -97,7 +97,7 @@ class RunFolder:
         try:
             known: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
         except OSError:
-            raise UsageError(f"{self.path}: is no folder of a run ({name} is missing)") from None
+            raise UsageError(_no_run(self.path, name)) from None
         except ValueError:
             raise UsageError(f"{self.path}: {name} is damaged") from None
         return known
@@ -120,7 +120,7 @@ class RunFolder:
         try:
             text = (self.path / METRICS).read_text(encoding="utf-8")
         except (OSError, ValueError):
-            raise UsageError(f"{self.path}: is no folder of a run ({METRICS} is missing)") from None
+            raise UsageError(_no_run(self.path, METRICS)) from None
         whole = (line for line in text.splitlines(keepends=True) if line.endswith("\n"))
         try:
             return list(csv.DictReader(whole))
@@ -202,6 +202,16 @@ def _row(values: Any) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _no_run(path: Path, missing: str) -> str:
+    """What is said of a path where `missing` is not; which run is near, if one is."""
+    below = sorted((*path.glob("*/run.json"), *path.glob("runs/*/run.json")))
+    found = [near.parent for near in below] or [
+        p for p in path.parents if (p / "run.json").exists()
+    ]
+    meant = f"; did you mean {found[-1]}?" if found and not (path / "run.json").exists() else ""
+    return f"{path}: is no folder of a run ({missing} is missing){meant}"
 
 
 def _plain(name: str) -> str:
