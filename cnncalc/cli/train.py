@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -189,7 +190,8 @@ def train(
         progress.close()
     if not run.finished:
         if is_first():
-            sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
+            folder = shlex.quote(str(run.folder))
+            sys.stderr.write(f"saved; go on with: cnncalc train --resume {folder}\n")
         raise typer.Exit(128 + run.signal)
     if not quiet and is_first():
         write(f"{run.folder}\n")
