@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -190,6 +189,8 @@ def train(
         progress.close()
     if not run.finished:
         if is_first():
+            import shlex
+
             folder = shlex.quote(str(run.folder))
             sys.stderr.write(f"saved; go on with: cnncalc train --resume {folder}\n")
         raise typer.Exit(128 + run.signal)
