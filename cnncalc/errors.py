@@ -61,10 +61,15 @@ class CnncalcError(Exception):
 
 
 class UsageError(CnncalcError):
-    """A wrong option, argument or network name."""
+    """A wrong option, argument or network name; `advice` is how the network would be changed."""
+
+    def __init__(self, message: str = "", *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
 
     def __str__(self) -> str:
-        return _one_line(super().__str__(), 2 * LONGEST_MESSAGE)
+        text = super().__str__()
+        return _one_line(f"{text}: {self.advice}" if self.advice else text, 2 * LONGEST_MESSAGE)
 
 
 class ImageError(UsageError):

@@ -22,7 +22,6 @@ from cnncalc.items import (
     GROUP,
     JOINS,
     RESIDUAL,
-    UNKNOWN,
     Item,
     branches_of,
     parse_item,
@@ -157,7 +156,7 @@ class _Expansion:
         name = self.name(item, kind, context)
         if is_join:
             return self.expand_join(item, kind, name, sources, context)
-        if len(sources) != 1 and kind != UNKNOWN:
+        if len(sources) != 1 and not (cls and cls.several):
             raise FieldError(
                 f"{kind} takes one input; received {len(sources)}",
                 place=item.option_place("inputs"),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnncalc.bounds import MAX_NODES, check_bounds
 from cnncalc.errors import LimitError, Place, ReferenceSpecError, ShapeError, SpecError
 from cnncalc.layers.base import Layer, Shape
-from cnncalc.layers.merge import Merge
 from cnncalc.scopes import INPUT
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ class Graph:
         if known is not None:
             return known
         self._layers[id(layer)] = layer  # keeps the id from being used again
-        if len(shapes) != 1 and not isinstance(layer, Merge):
+        if len(shapes) != 1 and not layer.several:
             raise ShapeError(f"takes one input; received {len(shapes)}")
         shape = tuple(int(size) for size in layer.output_shape(*shapes))
         weights = layer.weights(*shapes).values()

@@ -27,8 +27,6 @@ T = TypeVar("T")
 GROUP = "group"
 RESIDUAL = "residual"
 JOINS = ("add", "concat", "multiply")
-UNKNOWN = "unknown"
-"""An operation that has no layer: of the other kinds it alone takes several inputs."""
 OTHER_NAMES = {
     "dense": "linear",
     "fc": "linear",

@@ -42,6 +42,7 @@ OTHER_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32"
 NO_FIELDS = {
     "device": "it is an option: --device cuda",
     "output": "it is an option: --output DIR",
+    "train": "settings are named without it: epochs, optimizer.lr",
     "workers": "as many as the machine has cores: leave it out",
     "num_workers": "as many as the machine has cores: leave it out",
 }

@@ -10,7 +10,7 @@ from hypothesis import settings
 from support import conv, network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -23,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="Write the goldens from the present output."
     )
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tensors this small are slower on several cores, and far slower on busy ones."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

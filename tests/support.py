@@ -17,7 +17,7 @@ from cnncalc import bundled as library
 from cnncalc.cli import app
 
 if TYPE_CHECKING:
-    from cnncalc import LayerSummary, Summary
+    from cnncalc import LayerSummary, Summary, Verification
 
 LECTURES = (
     *("alexnet", "conv_example", "googlenet", "lenet", "lenet5", "lenet5_1998", "lenet5_wide"),
@@ -156,6 +156,12 @@ def cnncalc_output(*arguments: str) -> str:
     result = CliRunner().invoke(app, [*arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def agrees(verification: Verification) -> Verification:
+    """What `verify` found, which is no difference."""
+    assert verification.ok, (verification.reasons, verification.differing, verification.totals)
+    return verification
 
 
 def figures(layer: LayerSummary, *without: str) -> dict[str, Any]:

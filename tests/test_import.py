@@ -40,12 +40,7 @@ SIDES = {"alexnet": 64, "inception_v3": 96}
 BUNDLED = ("lenet", "lenet5_1998", "alexnet", "googlenet", "mlp3", "conv_example")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def read(module: nn.Module, shape: tuple[int, ...], *, blocks: bool = False) -> Imported:

@@ -29,19 +29,11 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from cnncalc.pytorch.modules import namespace  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cnncalc import LayerSummary
     from cnncalc.layers.base import Layer
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several cores, and far slower on busy ones."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 KINDS = sorted(registry().keys() - {"unknown"})

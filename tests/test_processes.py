@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,6 @@ from cnncalc.cli import main  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.processes import Processes, in_environment  # noqa: E402
 from cnncalc.training.shares import Share  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TESTS = Path(__file__).resolve().parent
 ENVIRONMENT = {
@@ -136,14 +133,6 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     return folder
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def saw(joint: Path, rank: int) -> Any:

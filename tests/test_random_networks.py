@@ -26,8 +26,6 @@ from test_receptive_fields_against_autograd import check as check_fields  # noqa
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cnncalc.geometry import Reach
     from cnncalc.graph import Graph
 
@@ -36,13 +34,7 @@ EXAMPLES = 10
 BATCH = 2
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several cores, and far slower on busy ones."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_there_are_500_networks() -> None:

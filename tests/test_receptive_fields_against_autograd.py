@@ -50,8 +50,6 @@ torch = pytest.importorskip("torch", reason="receptive fields are compared with 
 from cnncalc.pytorch.transparent import transparent  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from cnncalc.fields import Field
@@ -178,13 +176,7 @@ def graph_of(spec: dict[str, Any]) -> Graph:
 # --- single layers: every kind, in the corners that the strategies draw ---------------------------
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several cores, and far slower on busy ones."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 KINDS = sorted(kind for kind, cls in registry().items() if not issubclass(cls, Merge))

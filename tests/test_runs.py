@@ -154,6 +154,48 @@ def test_other_data_are_normalised_as_in_training(tiny_run: Path, plan: Plan) ->
         cnncalc.evaluate(tiny_run, data=data, split="validation")
 
 
+def test_data_from_python_are_the_split_that_is_evaluated(tiny_run: Path, plan: Plan) -> None:
+    """A few images of some classes too, which could not be trained on."""
+    test: Any = plan.data.test
+    few = test.labels % 3 == 1
+    data = test.images[few], test.labels[few]
+    found = cnncalc.evaluate(tiny_run, data=data)
+    assert (found.samples, found.split) == (int(few.sum()), "test")
+    whole = cnncalc.evaluate(tiny_run)
+    assert found.classes == whole.classes
+    kept = [row if label % 3 == 1 else (0,) * 10 for label, row in enumerate(whole.confusion)]
+    assert [*found.confusion] == kept
+    for other, split in (({"test": data}, "test"), ({"validation": data}, "validation")):
+        again = cnncalc.evaluate(tiny_run, data=other, split=split)
+        assert (again.loss, again.confusion) == (found.loss, found.confusion)
+    with pytest.raises(cnncalc.UsageError, match="data: label 10 in the train split is out of"):
+        cnncalc.evaluate(tiny_run, data=(data[0], data[1] + 3))
+
+
+def test_what_training_needs_is_not_asked_of_other_data(run: Path, plan: Plan) -> None:
+    """Patience counts evaluations of a validation split, and jitter is for numbers from 0 to 1."""
+    known = json.loads((run / "run.json").read_text())
+    known["settings"] |= {"patience": 3, "augment.color_jitter": 0.1}
+    (run / "run.json").write_text(json.dumps(known))
+    data = torch.randn(20, 1, 8, 8), torch.arange(20) % 10
+    assert cnncalc.evaluate(run, data=data).samples == 20
+    found = cnncalc.evaluate(run, data="synthetic")
+    assert (found.data, found.samples) == ("synthetic", 2000)
+
+
+def test_data_that_do_not_fit_a_run_are_refused_without_advice_for_its_network(
+    run: Path, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (9, 9), "red").save(tmp_path / "photos" / name / f"{number}.png")
+    options = ("--data", "imagefolder", "--data-dir", str(tmp_path / "photos"))
+    assert refused("evaluate", str(run), *options) == (
+        "imagefolder has 2 classes, the network 10 outputs"
+    )
+
+
 def test_other_data_by_name(tiny_run: Path, tmp_path: Path, plan: Plan) -> None:
     np = pytest.importorskip("numpy")
     test: Any = plan.data.test
@@ -288,7 +330,7 @@ def test_probabilities_of_images(tiny_run: Path, plan: Plan, tmp_path: Path) -> 
 def test_predict_prints_a_table_or_json(tiny_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.linear_gradient("L").save(path)
-    (found,) = cnncalc.predict(tiny_run, [path], top=2).images
+    (found,) = cnncalc.predict(tiny_run, path, top=2).images
     lines = said("predict", str(tiny_run), str(path), "--top", "2").splitlines()
     first, second = found.guesses
     assert lines[-2].split() == [str(path), first.label, f"{first.probability:.2%}"]
@@ -455,6 +497,36 @@ def test_curves_are_those_of_the_metrics(run: Path) -> None:
             points = [(int(row["epoch"]), float(row[f"{split}_{quantity}"])) for row in rows]
             assert lines[f"tiny, {split}"].get_xydata().tolist() == [[*point] for point in points]
     figure.savefig(folder / "x.svg")
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_the_names_of_many_runs_leave_room_for_their_curves(run: Path) -> None:
+    from cnncalc.render.plot import curves
+
+    rows = [{**row, "val_loss": None, "val_accuracy": None} for row in records.read_metrics(run)]
+    names = [f"resnet18_cifar-20261121-1015{number}" for number in range(10, 40)]
+    figure = curves(dict.fromkeys(names, rows))
+    figure.savefig(run / "x.png")  # warns, which is an error here, where axes have no room
+    for axes in figure.axes:
+        assert axes.get_window_extent().height > 2.5 * figure.dpi
+        assert axes.get_legend() is None
+        assert len({line.get_color() for line in axes.get_lines()}) == len(names)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "test", "train"]
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_long_names_leave_room_for_the_confusion_matrix(tmp_path: Path) -> None:
+    from cnncalc.render.plot import confusion
+
+    title = "a network of a very long name on a data set, test: 50.00%"
+    figure = confusion(title, ["a class of forty letters, more or less", "b"], [[3, 0], [3, 0]])
+    figure.savefig(tmp_path / "x.png")
+    matrix, _ = figure.axes
+    assert min(matrix.get_window_extent().bounds[2:]) > 3 * figure.dpi
+    assert figure._suptitle.get_window_extent().width < figure.bbox.width
+    names = [label.get_text() for label in matrix.get_yticklabels()]
+    assert names == ["a class of forty letters, mor…", "b"]
 
 
 @pytest.mark.usefixtures("matplotlib")

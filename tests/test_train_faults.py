@@ -463,6 +463,24 @@ def test_no_image_is_evaluated_twice(at_once: int, tmp_path: Path) -> None:
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
 
 
+def test_a_run_that_cannot_be_written_is_not_resumed(begun: Path) -> None:
+    before = (begun / "run.json").read_bytes(), (begun / "metrics.csv").read_bytes()
+    (begun / "summary.json").unlink()
+    (begun / "summary.json").mkdir()
+    status, out, err = invoke("train", "--resume", str(begun), "--epochs", "9")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"{begun / 'summary.json'}: cannot be removed: ")
+    assert err.count("\n") == 1
+    assert ((begun / "run.json").read_bytes(), (begun / "metrics.csv").read_bytes()) == before
+
+
+def test_names_that_are_no_text_are_kept(tmp_path: Path) -> None:
+    """A class may be a folder whose name is in an encoding of its own."""
+    known = {"classes": ["L\udcf6we", "Löwe"]}
+    RunFolder(tmp_path).write_json("run.json", known)
+    assert RunFolder(tmp_path).read_json("run.json") == known
+
+
 @pytest.mark.parametrize("loss", [0.0, 2.3026, 998.99999, 1.79e18, math.nan])
 def test_a_loss_that_goes_astray_stays_in_its_column(
     loss: float, capsys: pytest.CaptureFixture[str]

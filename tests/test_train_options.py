@@ -318,6 +318,19 @@ def test_a_run_that_is_patient_no_more_stays_where_it_is(tmp_path: Path) -> None
     assert err.splitlines()[-1] == last
 
 
+def test_data_may_be_given_by_name(tmp_path: Path) -> None:
+    """A folder that belongs to the file's data set is not taken for its own."""
+    spec = {**NET, "train": {"data": {"name": "npz", "dir": "x.npz"}, "steps": 1}}
+    run = api.train(spec, data="digits", output=tmp_path / "run", device="cpu")
+    chosen = json.loads((run.folder / "run.json").read_text())["recipe"]["data"]
+    assert (chosen["name"], chosen["dir"]) == ("digits", None)
+    assert len(api.resume(run.folder, data="digits", settings={"steps": 2}).metrics) == 2
+    with pytest.raises(cnncalc.UsageError, match=r"train\.data\.name is fixed for a run"):
+        api.resume(run.folder, data="synthetic")
+    with pytest.raises(cnncalc.UsageError, match="unknown data set 'digit'; did you mean digits"):
+        api.train(NET, data="digit", output=tmp_path / "other")
+
+
 def test_a_longer_run_is_unfinished_meanwhile_and_remembers_it(finished: Path) -> None:
     def stop(_: Any) -> None:
         assert not (finished / "summary.json").exists()

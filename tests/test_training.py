@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from support import conv, network
@@ -24,9 +24,6 @@ from cnncalc.training import api  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.loop import Loop  # noqa: E402
 from cnncalc.training.plan import plan_run  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, {"dropout": 0.2}]
@@ -49,12 +46,7 @@ RICH = {
 """Settings that use most of what a recipe has."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def train(folder: Path, settings: Any = None, **options: Any) -> api.Run:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from processes import ROOT, environment, invoke, on_terminal, run
 from strategies import STRATEGIES
-from support import conv, network, representatives
+from support import agrees, conv, network, representatives
 
 import cnncalc
 from cnncalc import bundled
@@ -27,8 +27,6 @@ from test_receptive_fields_against_autograd import KINDS, is_comparable, network
 from cnncalc.pytorch import chains  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from strategies import Case
 
 SPECS = Path(__file__).parent / "specs"
@@ -38,18 +36,7 @@ IN_FULL = ("googlenet", "resnet152", "vgg16")
 SMALL_SPECS = ("alexnet_v2", "densenet_cifar")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several cores, and far slower on busy ones."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def agrees(verification: Verification) -> Verification:
-    assert verification.ok, (verification.reasons, verification.differing, verification.totals)
-    return verification
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # --- networks ---------------------------------------------------------------------------------

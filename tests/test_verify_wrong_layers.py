@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from processes import invoke
-from support import conv, network
+from support import agrees, conv, network
 
 import cnncalc
 from cnncalc import bundled
@@ -32,18 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several cores, and far slower on busy ones."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def agrees(verification: Verification) -> Verification:
-    assert verification.ok, (verification.reasons, verification.differing, verification.totals)
-    return verification
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,6 @@ from cnncalc.errors import UsageError
 from cnncalc.importing import onnx_operators, onnx_shapes
 from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
-from cnncalc.items import UNKNOWN
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
@@ -189,7 +188,7 @@ class _Reader:
             value.name.partition("@")[0]
             for operation in self.sketch.operations()
             for value in operation.arguments
-            if operation.kind == UNKNOWN and isinstance(value, Weight) and prod(value.shape) > 1
+            if operation.is_unknown and isinstance(value, Weight) and prod(value.shape) > 1
         ]
         left = [name for name in dict.fromkeys(unknown) if name not in used]
         kept_here = self.constants

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import SpecError, UsageError
-from cnncalc.items import UNKNOWN
 from cnncalc.layers import find
-from cnncalc.layers.unknown import MAX_AXES
+from cnncalc.layers.unknown import MAX_AXES, Unknown
 from cnncalc.validation import validated
 
 if TYPE_CHECKING:
@@ -100,6 +99,11 @@ class Operation:
         """Where it stands in the network that was read."""
         return self.calls[-1].path if self.calls else ""
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it has no layer."""
+        return self.kind == Unknown.kind
+
 
 class Sketch:
     """The operations of one network."""
@@ -147,7 +151,7 @@ class Sketch:
         fields = {"operation": origin, "shape": [*shape]}
         inputs = tuple(dict.fromkeys(inputs))
         return Operation(
-            self._count, UNKNOWN, fields, inputs, shape, origin, calls, arguments=arguments
+            self._count, Unknown.kind, fields, inputs, shape, origin, calls, arguments=arguments
         )
 
     def note_left_out(self, tensors: Mapping[str, int]) -> None:
@@ -203,7 +207,7 @@ def _share(operations: list[Operation]) -> None:
 def _forget(operation: Operation) -> None:
     """Makes an operation unknown that shares a part of its weights, which no layer does."""
     operation.fields = {"operation": operation.origin, "shape": [*operation.shape]}
-    operation.kind, operation.weights = UNKNOWN, {}
+    operation.kind, operation.weights = Unknown.kind, {}
 
 
 def _tidy(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:

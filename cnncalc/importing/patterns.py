@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cnncalc.importing.operations import Operation, Sketch, Unfit, Weight
-from cnncalc.items import UNKNOWN
 
 
 def simplified(made: Operation, sketch: Sketch) -> Operation:
@@ -40,7 +39,7 @@ def _inner(operation: Operation, *kinds: str) -> Operation:
     """What flows in first, if it is of one of these kinds, or of these origins if unknown."""
     (source, *_) = operation.inputs
     name = _name(source)
-    if source.kind not in kinds and not (source.kind == UNKNOWN and name in kinds):
+    if source.kind not in kinds and not (source.is_unknown and name in kinds):
         raise Unfit(f"{source.kind} where {kinds} should stand")
     return source
 

@@ -42,6 +42,8 @@ class Layer(BaseModel):
     """The field of the scalar shorthand; the first required one unless a class names another."""
     flops_per_output: ClassVar[int | None] = None
     """Floating-point operations for each output; None: no rule, `flops` is unknown."""
+    several: ClassVar[bool] = False
+    """Whether it takes several inputs."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

@@ -17,6 +17,7 @@ class Merge(Layer):
     """A join of two or more inputs. The analysis takes the hull of their receptive fields."""
 
     torch_name: ClassVar[str]
+    several: ClassVar[bool] = True
 
     def output_shape(self, *xs: Shape) -> tuple[Expr | int, ...]:
         raise NotImplementedError

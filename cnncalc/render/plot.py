@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cnncalc.render.figures import one_line
@@ -21,6 +24,12 @@ SERIES = (("test", "-"), ("val", "--"), ("train", ":"))
 MOST_LABELS = 20
 """Classes up to which the confusion matrix bears names and counts."""
 DPI = 150
+WIDTH = 10
+"""Of curves, in inches."""
+HANDLE, LETTER, LINE = 0.6, 0.08, 0.21
+"""Inches that a legend takes for the line of an entry, for each of its letters, and in height."""
+LONGEST_LABEL = 30
+"""Letters of a class beside the confusion matrix."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -32,22 +41,50 @@ def save(figure: Figure, path: Path) -> None:
 
 def curves(runs: Mapping[str, Sequence[Mapping[str, float | None]]]) -> Figure:
     """Loss and accuracy by epoch: a colour a run, a line of its own for each split."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
+    several = len(runs) > 1
+    colors = _colors(len(runs) if several else len(SERIES))
     for axes, quantity in ((left, "loss"), (right, "accuracy")):
         for place, (name, rows) in enumerate(runs.items()):
             for number, (split, style) in enumerate(SERIES):
-                color = f"C{(place if len(runs) > 1 else number) % 10}"
-                label = plain(f"{name}, {split}") if len(runs) > 1 else split
+                color = colors[place if several else number]
+                label = plain(f"{name}, {split}") if several else split
                 _line(axes, rows, f"{split}_{quantity}", color, style, label)
         axes.set(xlabel="epoch", ylabel=quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
-    if len(runs) == 1:
+    if several:
+        _legend_below(figure, [*map(plain, runs)], colors)
+    else:
+        for axes in (left, right):
+            axes.legend(fontsize="small")
         figure.suptitle(plain(*runs))
     return figure
+
+
+def _colors(count: int) -> list[Any]:
+    """As many that can be told apart."""
+    if count <= 10:
+        return [f"C{place}" for place in range(count)]
+    return [colormaps["turbo"](place / (count - 1)) for place in range(count)]
+
+
+def _legend_below(figure: Figure, names: Sequence[str], colors: Sequence[Any]) -> None:
+    """An entry a run and one a split, below the axes; the figure grows by what it takes."""
+    drawn = {line.get_linestyle() for axes in figure.axes for line in axes.get_lines()}
+    splits = [(split, style) for split, style in SERIES if style in drawn]
+    entries = [
+        *(
+            Line2D([], [], color=color, label=name)
+            for name, color in zip(names, colors, strict=True)
+        ),
+        *(Line2D([], [], color="black", ls=style, label=split) for split, style in splits),
+    ]
+    columns = max(int(WIDTH / (HANDLE + LETTER * max(map(len, names)))), 1)
+    figure.set_figheight(figure.get_figheight() + LINE * math.ceil(len(entries) / columns))
+    figure.legend(handles=entries, loc="outside lower center", ncols=columns, fontsize="small")
 
 
 def _line(
@@ -69,14 +106,18 @@ def confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence[int]
     """The shares in which the images of each class, a row, were put in each class."""
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
     side = 4 + 0.3 * min(len(classes), MOST_LABELS)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    labelled = len(classes) <= MOST_LABELS
+    names = [_shortened(plain(name)) for name in classes] if labelled else []
+    margin = LETTER * max(map(len, names), default=0)
+    size = (max(side + 1 + margin, 0.1 * len(title)), side + margin)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, format=PercentFormatter(1.0), shrink=0.8)
-    axes.set(title=plain(title), xlabel="said to be", ylabel="class")
-    if len(classes) <= MOST_LABELS:
+    axes.set(xlabel="said to be", ylabel="class")
+    figure.suptitle(plain(title))
+    if labelled:
         places = range(len(classes))
-        names = list(map(plain, classes))
         axes.set_xticks(places, names, rotation=90 if max(map(len, names)) > 3 else 0)
         axes.set_yticks(places, names)
         for row in places:
@@ -86,6 +127,10 @@ def confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence[int]
                     text = str(counts[row][column])
                     axes.text(column, row, text, color=shade, fontsize=8, ha="center", va="center")
     return figure
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
 
 
 def picture(title: str, image: NDArray[Any]) -> Figure:

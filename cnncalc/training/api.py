@@ -14,7 +14,6 @@ from cnncalc.loading import load
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
-from cnncalc.recipe_reading import merged_settings
 from cnncalc.spec import Architecture
 from cnncalc.training.batches import Preparer, TrainingBatches, mixed
 from cnncalc.training.checkpoints import read_last
@@ -27,6 +26,7 @@ from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
 from cnncalc.training.plan import Plan, has_room, plan_run
 from cnncalc.training.processes import here, jointly
+from cnncalc.training.reading import with_absolute_dir, with_name
 from cnncalc.training.restarting import begin
 from cnncalc.training.resuming import fingerprint, read_run
 from cnncalc.training.setting import Setting
@@ -87,9 +87,9 @@ def train(
 ) -> Run:
     """Trains a network as its `train:` section says, with `settings` such as {"epochs": 5} on top.
 
-    `data`: tensors or a Dataset instead of what the recipe names. The run's folder is `output`, or
-    runs/<name>-<time>. `callback` is called with each row of the metrics, a dict of numbers, once
-    it is saved; False from it ends the run there, and what it raises comes out here.
+    `data`: tensors, a Dataset or a name, instead of what the recipe names. The run's folder is
+    `output`, or runs/<name>-<time>. `callback` is called with each row of the metrics, a dict of
+    numbers, once it is saved; False from it ends the run there, and what it raises comes out here.
 
     `init`: a run or a file whose weights to begin with; `init_partial`: what does not fit starts
     anew. `deterministic`: only algorithms that give the same bits each time. `cuda_graph`: replays
@@ -104,7 +104,8 @@ def train(
     """
     if not isinstance(network, Architecture):
         network = load(network)
-    settings = with_absolute_dir(settings or {}, network)
+    settings, data = with_name(settings or {}, data)
+    settings = with_absolute_dir(settings, network)
     recipe = network.recipe(settings)
     if tensorboard:
         check_tensorboard()
@@ -146,14 +147,6 @@ def train(
         )
 
 
-def with_absolute_dir(settings: Mapping[str, Any], network: Architecture) -> dict[str, Any]:
-    """The settings of a run, with the folder of its data as it is found from anywhere."""
-    directory = network.recipe(settings).data.dir
-    if directory is None:
-        return dict(settings)
-    return merged_settings(settings, {"data.dir": str(Path(directory).expanduser().absolute())})
-
-
 def described(data: DataSet) -> dict[str, Any]:
     """What run.json says of the data."""
     known = {key: getattr(data, key) for key in ("name", "classes", "mean", "std")}
@@ -183,8 +176,9 @@ def resume(
     """
     known = read_run(RunFolder(Path(run)))
     folder, network = known.folder, known.network
-    merged = here().from_first(lambda: known.changed(settings or {}))
-    if data is None and known.has_own_data and "data.name" not in (settings or {}):
+    given, data = with_name(settings or {}, data)
+    merged = here().from_first(lambda: known.changed(given))
+    if data is None and known.has_own_data and "data.name" not in given:
         name = known.description["data"]["name"]
         raise UsageError(f"{folder.path} was trained on data of Python's, {name}: give it again")
     chosen = {

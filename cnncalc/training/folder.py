@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +82,11 @@ class RunFolder:
 
     def go_on(self, run: Mapping[str, Any], step: int) -> None:
         """Makes a run ready to go on from `step`, as `run` says now. Raises `OutputError`."""
-        with suppress(FileNotFoundError):
-            (self.path / "summary.json").unlink()
+        summary = self.path / "summary.json"
+        try:
+            summary.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{summary}: cannot be removed: {error.strerror}") from None
         self.write_json("run.json", run)
         number = 2 + len([*self.path.glob("environment-*.json")])
         self.write_json(f"environment-{number}.json", environment(str(run["device"])))
@@ -142,8 +144,8 @@ class RunFolder:
                 self._write(name, "".join(kept))
 
     def _write(self, name: str, text: str) -> None:
+        # Names of files may hold bytes that are no text: JSON escapes them, and gives them back.
         with draft_of(self.path / name) as draft:
-            # A name that is no UTF-8 on the disk becomes JSON's escapes.
             draft.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
     def _append(self, name: str, text: str) -> None:

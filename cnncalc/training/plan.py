@@ -12,8 +12,9 @@ from cnncalc.errors import UsageError
 from cnncalc.expansion import build_graph
 from cnncalc.training.capture import is_chosen
 from cnncalc.training.checking import check_data, check_recipe
-from cnncalc.training.data import DataSet, Split, Stream, from_python, load_data
+from cnncalc.training.data import DataSet, Split, Stream
 from cnncalc.training.processes import here, in_turn
+from cnncalc.training.reading import read_data
 from cnncalc.training.setting import Setting, choose_setting
 from cnncalc.training.warm_start import WarmStart, warm_start
 
@@ -96,18 +97,7 @@ def plan_run(
         )
     check_recipe(recipe, graph)
     setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
-    chosen = recipe.data
-    options: dict[str, Any] = {
-        "input_shape": graph.input_shape,
-        "outputs": output[0],
-        "validation": chosen.validation,
-        "resize": chosen.resize,
-        "seed": recipe.seed,
-    }
-    if data is not None:
-        found = from_python(data, **options)
-    else:
-        found = load_data(chosen.name, directory=chosen.dir, on_corrupt=chosen.corrupt, **options)
+    found = read_data(recipe, graph, data)
     check_data(recipe, found)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
     plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from cnncalc.analysis import analyze_graph
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.training.api import Run
 from cnncalc.training.batches import Preparer
+from cnncalc.training.data import DataSet
 from cnncalc.training.data.images import decode
 from cnncalc.training.data.target import Target, times
 from cnncalc.training.evaluation import evaluate_split
 from cnncalc.training.learner import loss_function
 from cnncalc.training.memory import evaluated_at_once
-from cnncalc.training.plan import plan_run
+from cnncalc.training.reading import read_data
 from cnncalc.training.saved import open_run
-from cnncalc.training.setting import find_device
+from cnncalc.training.setting import choose_setting, find_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnncalc.recipe import Recipe
+    from cnncalc.training.data import Split, Stream
     from cnncalc.training.saved import Saved
 
 SPLITS = ("test", "validation", "train")
@@ -117,27 +121,23 @@ def evaluate(
         raise UsageError(f"there is no split {split!r}; {did_you_mean(split, SPLITS)}")
     saved = open_run(run, weights)
     recipe = _recipe(saved, data, data_dir, device)
-    handed = None if isinstance(data, str) else data
-    plan = plan_run(saved.network, recipe, data=handed, device=device)
-    part = getattr(plan.data, split)
-    if part is None:
-        there = " or ".join(name for name in SPLITS if getattr(plan.data, name) is not None)
-        raise UsageError(f"{plan.data.name} has no {split} split; use --split {there}")
-    _check_classes(saved.data.classes, plan.data.classes, plan.data.name)
-    setting, shape = plan.setting, saved.graph.input_shape
+    shape, classes = saved.graph.input_shape, saved.data.classes
+    setting = choose_setting(recipe, device, shape)
+    found, part = _split(saved, recipe, None if isinstance(data, str) else data, split)
+    _check_classes(classes, found.classes, found.name)
     figures = evaluate_split(
         saved.model.to(setting.device).to(memory_format=setting.memory_format),
         part,
         Preparer(saved.data.mean, saved.data.std, shape, setting.memory_format),
         loss_function(recipe.loss, "none"),
-        plan.classes,
+        len(classes),
         setting.autocast,
-        evaluated_at_once(plan.totals.activation_bytes, plan.recipe.batch_size),
+        evaluated_at_once(analyze_graph(saved.graph).totals.activation_bytes, recipe.batch_size),
     )
     return Evaluation(
         saved.path,
         saved.graph.name,
-        plan.data.name,
+        found.name,
         split,
         saved.weights,
         saved.step,
@@ -145,10 +145,40 @@ def evaluate(
         figures.loss,
         figures.accuracy,
         figures.top5,
-        plan.data.classes,
+        found.classes,
         tuple(map(tuple, figures.confusion.tolist())),
         saved.problems,
     )
+
+
+def _split(saved: Saved, recipe: Recipe, data: Any, split: str) -> tuple[DataSet, Split | Stream]:
+    """What is evaluated, and the data that it is of; `data` as they are handed over in Python.
+
+    Data that are no mapping are the test split themselves, and of a mapping no other split is
+    needed.
+
+    Raises:
+        UsageError: there is no such split, or the data do not fit.
+    """
+    role = split
+    if isinstance(data, Mapping) and data.get(split) is not None:
+        data, role = data[split], "train"
+    elif split == "test" and not isinstance(data, Mapping | DataSet | None):
+        role = "train"
+    if role != split:
+        recipe = recipe.model_copy(
+            update={"data": recipe.data.model_copy(update={"validation": 0})}
+        )
+    try:
+        found = read_data(recipe, saved.graph, data, known=saved.data.classes)
+    except UsageError as error:
+        error.advice = ""  # the network of a run stays what it is
+        raise
+    part = getattr(found, role)
+    if part is None:
+        there = " or ".join(name for name in SPLITS if getattr(found, name) is not None)
+        raise UsageError(f"{found.name} has no {split} split; use --split {there}")
+    return found, part
 
 
 def _recipe(saved: Saved, data: Any, data_dir: Any, device: str) -> Recipe:
@@ -179,7 +209,7 @@ def _check_classes(known: tuple[str, ...], found: tuple[str, ...], name: str) ->
 
 def predict(
     run: Run | str | os.PathLike[str],
-    images: Sequence[str | os.PathLike[str]],
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     top: int = 5,
     weights: str | None = None,
@@ -187,11 +217,15 @@ def predict(
 ) -> Predictions:
     """The `top` most probable labels of each image file, decoded and resized as in training.
 
+    `images` is one path, or several.
+
     Raises:
         UsageError: this is no run, it does not take images, or one cannot be read.
     """
     if top < 1:
         raise UsageError(f"--top must be at least 1; received {top}")
+    if isinstance(images, str | os.PathLike):
+        images = [images]
     place = find_device(device)
     saved = open_run(run, weights)
     shape, recipe = saved.graph.input_shape, saved.network.recipe(saved.settings)

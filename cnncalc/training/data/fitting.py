@@ -35,6 +35,8 @@ class Options(NamedTuple):
     seed: int
     memory_limit: int
     skip_corrupt: bool = False
+    known: tuple[str, ...] = ()
+    """Classes of a network that was trained already: any of them may have no image."""
 
 
 def fitted(source: Source, target: Target, options: Options) -> DataSet:
@@ -45,10 +47,13 @@ def fitted(source: Source, target: Target, options: Options) -> DataSet:
     """
     parts = _parts(source)
     _check_present(source.name, parts)
-    count = len(source.classes) or _numbered(source.name, parts, target)
+    named = source.classes or options.known
+    count = len(named) or _numbered(source.name, parts, target)
     _check_classes(source.name, count, target)
-    classes = source.classes or tuple(map(str, range(count)))
+    classes = named or tuple(map(str, range(count)))
     _check_labels(source.name, parts, classes)
+    if not options.known:
+        _check_trainable(source.name, parts["train"], classes)
     source = _held_out(source, options)
     parts = _parts(source)
     for part in parts.values():
@@ -64,7 +69,8 @@ def fitted(source: Source, target: Target, options: Options) -> DataSet:
         skipped += corrupt
     if skipped:
         _check_present(source.name, ready)
-        _check_labels(source.name, ready, classes)
+        if not options.known:
+            _check_trainable(source.name, ready["train"], classes)
     mean, std = _statistics(source.published, ready["train"], target)
     others = (ready.get("validation"), ready.get("test"))
     return DataSet(source.name, classes, ready["train"], *others, mean, std, skipped)
@@ -102,8 +108,9 @@ def _check_classes(name: str, count: int, target: Target) -> None:
         have, outputs = counted(count, "class", "classes"), counted(count, "output", "outputs")
         own = counted(target.outputs, "output", "outputs")
         raise UsageError(
-            f"{name} has {have}, the network {own}: --set classes={count}, where the file has such"
-            f" a parameter, or give its last layer {outputs}"
+            f"{name} has {have}, the network {own}",
+            advice=f"--set classes={count}, where the file has such a parameter, or give its last"
+            f" layer {outputs}",
         )
 
 
@@ -118,7 +125,10 @@ def _check_labels(
                 f"{name}: label {wrong} in the {role} split is out of range: "
                 f"{len(classes)} classes are 0 to {len(classes) - 1}"
             )
-    counts = torch.bincount(parts["train"].labels, minlength=len(classes))
+
+
+def _check_trainable(name: str, train: Part | Split | Stream, classes: tuple[str, ...]) -> None:
+    counts = torch.bincount(train.labels, minlength=len(classes))
     empty = [classes[label] for label in torch.nonzero(counts == 0).flatten().tolist()]
     if empty:
         some = ", ".join(map(repr, empty[:3])) + (", …" if len(empty) > 3 else "")

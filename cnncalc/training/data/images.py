@@ -142,8 +142,8 @@ def check_channels(name: str, files: Files, target: Target) -> None:
     """
     if len(target.shape) != 3 or target.shape[0] not in _MODES:
         raise UsageError(
-            f"{name} holds images of 1 or 3 channels, the network takes {times(target.shape)}: "
-            f"--input 3x224x224, for example, or use npz"
+            f"{name} holds images of 1 or 3 channels, the network takes {times(target.shape)}",
+            advice="--input 3x224x224, for example, or use npz",
         )
     if target.shape[0] != 1:
         return
@@ -155,7 +155,8 @@ def check_channels(name: str, files: Files, target: Target) -> None:
         if np.ptp(pixels, axis=2).max() > _COLOURED:
             sizes = times((3, *target.shape[1:]))
             raise UsageError(
-                f"{files.paths[index]} is in colour, the network takes 1 channel: --input {sizes}"
+                f"{files.paths[index]} is in colour, the network takes 1 channel",
+                advice=f"--input {sizes}",
             )
 
 

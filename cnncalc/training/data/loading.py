@@ -40,13 +40,15 @@ def load_data(
     memory_limit: int = MEMORY_LIMIT,
     test_share: float = 0.2,
     samples: tuple[int, int] | None = None,
+    known: Sequence[str] = (),
 ) -> DataSet:
     """The data set `name`, read from `directory` or, published ones, from the cache.
 
     `validation` is the share of the training split that is held out, `test_share` that of a folder
     of images without test/ and val/; both are drawn by `seed`. `resize` is "auto" or "off".
     `on_corrupt`, for images, is "error" or "skip". `samples` counts the random images of
-    `synthetic`, to train on and to test on.
+    `synthetic`, to train on and to test on. `known` are the classes of a network that was trained:
+    numbered labels are these, and some may have no image.
 
     Raises:
         UsageError: the data are unknown, missing, damaged or do not fit the network.
@@ -57,7 +59,8 @@ def load_data(
     target = _target(input_shape, outputs, resize)
     if on_corrupt not in ("error", "skip"):
         raise UsageError(f"on_corrupt is error or skip; received {on_corrupt!r}")
-    options = Options(validation, seed, memory_limit, skip_corrupt=on_corrupt == "skip")
+    skips = on_corrupt == "skip"
+    options = Options(validation, seed, memory_limit, skip_corrupt=skips, known=tuple(known))
     try:
         path = None if directory is None else _existing(Path(directory), file=name == "npz")
         if path is not None and name in OWN:
@@ -90,12 +93,13 @@ def from_python(
     resize: str | None = "auto",
     seed: int = 0,
     memory_limit: int = MEMORY_LIMIT,
+    known: Sequence[str] = (),
 ) -> DataSet:
     """Data of a caller: (images, labels), a data set of (image, label), or a mapping of such.
 
     Images are arrays or tensors, uint8 or float, (N, C, *sizes), (N, *sizes, C) or (N, *sizes).
     The keys of a mapping are `train`, `validation` and `test`. `classes` names the labels. Arrays
-    stay in memory, data sets are streams.
+    stay in memory, data sets are streams. `known` is as for `load_data`.
 
     Raises:
         UsageError: these are no such data, or do not fit the network.
@@ -106,7 +110,7 @@ def from_python(
         source = Source(data.name, data.classes, *parts, Statistics(data.mean, data.std))
     else:
         source = python.read(data, classes, target)
-    return fitted(source, target, Options(validation, seed, memory_limit))
+    return fitted(source, target, Options(validation, seed, memory_limit, known=tuple(known)))
 
 
 def _target(shape: tuple[int, ...], outputs: int, resize: str | None) -> Target:

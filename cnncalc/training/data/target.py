@@ -46,25 +46,27 @@ def check_shape(name: str, shape: tuple[int, ...], target: Target) -> None:
         raise UsageError(f"{name} has samples of shape {own}, which hold nothing")
     if len(shape) != len(target.shape):
         raise UsageError(
-            f"{name} has samples of shape {own}, the network takes {wanted}: "
-            f"change the network's input, --input {own}"
+            f"{name} has samples of shape {own}, the network takes {wanted}",
+            advice=f"change the network's input, --input {own}",
         )
     if shape[0] != target.shape[0] and not _repeats(shape, target.shape):
         raise UsageError(
             f"{name} has {counted(shape[0], 'channel', 'channels')}, the network takes"
-            f" {target.shape[0]}: --input {own}"
+            f" {target.shape[0]}",
+            advice=f"--input {own}",
         )
     if shape[1:] == target.shape[1:]:
         return
     if len(shape) != 3:
         raise UsageError(
             f"{name} has samples of shape {own}, the network takes {wanted}, and only images with "
-            f"two axes are resized: --input {own}"
+            "two axes are resized",
+            advice=f"--input {own}",
         )
     if not target.resize:
         raise UsageError(
-            f"{name} has images of {times(shape[1:])}, the network takes {times(target.shape[1:])}:"
-            f" set resize: auto, or --input {times((target.shape[0], *shape[1:]))}"
+            f"{name} has images of {times(shape[1:])}, the network takes {times(target.shape[1:])}",
+            advice=f"set resize: auto, or --input {times((target.shape[0], *shape[1:]))}",
         )
 
 
