@@ -273,6 +273,9 @@ def test_corrupt_image_of_a_stream_is_named_by_workers_too(folder: Path) -> None
     batches._shutdown_workers()  # the caught error keeps them alive
     message = str(caught.value)
     assert message.startswith(f"{folder / 'cat' / '3.png'}: a corrupt image: ")
+    assert message.endswith(
+        "; mend it and resume, or begin anew with --set train.data.corrupt=skip"
+    )
     assert "Traceback" not in message
 
 

@@ -8,6 +8,8 @@ import math
 import os
 import re
 import resource
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -248,6 +250,35 @@ def test_runs_that_begin_together_have_their_own_folders(
     assert sorted(path.name for path in made) == ["tiny-now", "tiny-now-2"]
 
 
+LOCKING = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, 6); print(); input()"
+
+
+def test_a_run_is_trained_once_at_a_time(begun: Path) -> None:
+    command = [sys.executable, "-c", LOCKING, str(begun / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        before = {path: path.read_bytes() for path in begun.iterdir() if path.is_file()}
+        line = failed("--resume", str(begun), status=2)
+        assert line.startswith(f"{begun}: another process is training this run")
+        assert before == {path: path.read_bytes() for path in begun.iterdir() if path.is_file()}
+        other.kill()
+    assert api.resume(begun).finished
+
+
+def test_a_run_that_trains_is_locked(tmp_path: Path) -> None:
+    locked: list[int] = []
+
+    def attempted(_: Any) -> None:
+        command = [sys.executable, "-c", LOCKING, str(tmp_path / "run" / ".lock")]
+        done = subprocess.run(command, input=b"\n", capture_output=True, check=False)
+        locked.append(done.returncode)
+
+    train(tmp_path / "run", {"steps": 1}, callback=attempted)
+    attempted(None)
+    assert locked == [1, 0]
+
+
 def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None:
     name = os.fsdecode(b"ch\xe8vre")
     RunFolder(tmp_path).write_json("run.json", {"classes": [name, "犬"]})
@@ -472,13 +503,6 @@ def test_a_run_that_cannot_be_written_is_not_resumed(begun: Path) -> None:
     assert err.startswith(f"{begun / 'summary.json'}: cannot be removed: ")
     assert err.count("\n") == 1
     assert ((begun / "run.json").read_bytes(), (begun / "metrics.csv").read_bytes()) == before
-
-
-def test_names_that_are_no_text_are_kept(tmp_path: Path) -> None:
-    """A class may be a folder whose name is in an encoding of its own."""
-    known = {"classes": ["L\udcf6we", "Löwe"]}
-    RunFolder(tmp_path).write_json("run.json", known)
-    assert RunFolder(tmp_path).read_json("run.json") == known
 
 
 @pytest.mark.parametrize("loss", [0.0, 2.3026, 998.99999, 1.79e18, math.nan])

@@ -285,7 +285,7 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     spec = tmp_path / "tiny.yaml"
     spec.write_text(json.dumps(NET), encoding="utf-8")
-    options = ["--epochs", "100000", "--output", str(tmp_path / "run"), "--device", "cpu"]
+    options = ["--epochs", "100000", "--output", str(tmp_path / "my run"), "--device", "cpu"]
     command = [sys.executable, "-m", "cnncalc", "train", str(spec), *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
@@ -297,8 +297,8 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert f"go on with: cnncalc train --resume {tmp_path / 'run'}" in errors
-    assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+    assert f"go on with: cnncalc train --resume '{tmp_path / 'my run'}'" in errors
+    assert (tmp_path / "my run" / "checkpoints" / "last.pt").exists()
 
 
 # --- what a resume finds --------------------------------------------------------------------------

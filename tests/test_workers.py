@@ -19,6 +19,7 @@ from cnncalc.errors import TrainingError
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter  # noqa: E402
 
 from cnncalc.training.learner import Learner  # noqa: E402
 from cnncalc.training.workers import leave_signals, none_missed, read_ahead  # noqa: E402
@@ -66,6 +67,19 @@ def test_workers_end_with_what_ends_the_run(
     with pytest.raises(KeyboardInterrupt) as caught:
         train(tmp_path / "run", Pictures())
     assert caught.tb is not None  # it holds on to what was going on
+    assert not active_children()
+
+
+def test_a_worker_that_dies_while_it_hands_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    loader: Any = DataLoader([*range(4)], num_workers=1, worker_init_fn=leave_signals)
+    read = read_ahead(loader)
+    next(read)
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_next_data", broken)
+    with pytest.raises(TrainingError, match=r"has died \(while it handed images over\)"):
+        next(read)
     assert not active_children()
 
 

@@ -189,7 +189,10 @@ def train(
         progress.close()
     if not run.finished:
         if is_first():
-            sys.stderr.write(f"saved; go on with: cnncalc train --resume {run.folder}\n")
+            import shlex
+
+            folder = shlex.quote(str(run.folder))
+            sys.stderr.write(f"saved; go on with: cnncalc train --resume {folder}\n")
         raise typer.Exit(128 + run.signal)
     if not quiet and is_first():
         write(f"{run.folder}\n")

@@ -22,6 +22,7 @@ from cnncalc.training.determinism import own_state
 from cnncalc.training.folder import RunFolder
 from cnncalc.training.interruption import interruption_of_all
 from cnncalc.training.learner import Learner
+from cnncalc.training.locking import alone_in
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
 from cnncalc.training.plan import Plan, has_room, plan_run
@@ -136,15 +137,16 @@ def train(
             "init": plan.start and {"from": plan.start.source, "anew": plan.start.anew},
         }
         begun = begin(plan.graph.name, output, description, str(plan.setting.device))
-        return carry_out(
-            plan,
-            begun.folder,
-            progress or Silent(),
-            begun.state,
-            begun.problems,
-            callback=callback,
-            tensorboard=tensorboard,
-        )
+        with alone_in(begun.folder.path):
+            return carry_out(
+                plan,
+                begun.folder,
+                progress or Silent(),
+                begun.state,
+                begun.problems,
+                callback=callback,
+                tensorboard=tensorboard,
+            )
 
 
 def described(data: DataSet) -> dict[str, Any]:
@@ -193,7 +195,7 @@ def resume(
     if state is None:
         known.check_begins_anew()
     step = 0 if state is None else state["step"]
-    with own_state(deterministic=chosen["deterministic"]):
+    with own_state(deterministic=chosen["deterministic"]), alone_in(folder.path):
         merged = with_absolute_dir(merged, network)
         recipe = network.recipe(merged)
         plan = plan_run(

@@ -33,11 +33,18 @@ def read_ahead(loader: DataLoader[Any]) -> Generator[Any, None, None]:
 
     The workers end with this generator. One that is left over does not heed the SIGTERM by which
     Python ends it, and Python would wait for it for ever.
+
+    Raises:
+        TrainingError: a worker died while it handed a batch over; else see `none_missed`.
     """
     with _signals_later():  # one that comes while they begin would end them
         batches: Any = iter(loader)
     try:
         yield from batches
+    except (ConnectionError, EOFError) as error:
+        if str(error).startswith("Caught"):  # by the worker, of the data
+            raise
+        raise _died("while it handed images over") from None
     finally:
         batches._shutdown_workers()
         for worker in batches._workers:
@@ -57,13 +64,20 @@ def none_missed() -> Iterator[None]:
     except RuntimeError as error:
         died = DIED.match(str(error))
         if died:
-            reason = f"a process that reads images has died ({died[1]}): memory may have run out"
-        elif SHARED in str(error):
-            reason = "no room in /dev/shm, through which images are handed over: give it more"
-        else:
+            raise _died(died[1]) from None
+        if SHARED not in str(error):
             raise
-        advice = "take a smaller train.batch_size; what was saved is as it was"
-        raise TrainingError(f"{reason}, or {advice}") from None
+        raise TrainingError(
+            "no room in /dev/shm, through which images are handed over: give it more, or take a"
+            " smaller train.batch_size; what was saved is as it was"
+        ) from None
+
+
+def _died(how: str) -> TrainingError:
+    return TrainingError(
+        f"a process that reads images has died ({how}): memory may have run out; what was saved is"
+        " as it was"
+    )
 
 
 @contextmanager

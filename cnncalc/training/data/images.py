@@ -169,7 +169,11 @@ class FileStream(Stream):
         self._target = target
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return decode(self._files.paths[index], self._target), int(self.labels[index])
+        try:
+            return decode(self._files.paths[index], self._target), int(self.labels[index])
+        except CorruptImageError as error:
+            advice = "mend it and resume, or begin anew with --set train.data.corrupt=skip"
+            raise CorruptImageError(f"{error}; {advice}") from None
 
     def subset(self, indices: Tensor) -> FileStream:
         return FileStream(self._files.subset(indices), self._target)
