@@ -332,6 +332,12 @@ def empty_test(folder: Path) -> None:
     (folder / "test" / "dog").mkdir(parents=True)
 
 
+def loose_test(folder: Path) -> None:
+    write_images(folder / "train", {"cat": 1, "dog": 1})
+    (folder / "test").mkdir()
+    (folder / "cat" / "0.png").rename(folder / "test" / "0.png")
+
+
 def one_deeper(folder: Path) -> None:
     (folder / "unpacked").mkdir()
     for name in ("cat", "dog"):
@@ -358,6 +364,11 @@ def one_of_each(folder: Path) -> None:
         (foreign_test_class, {}, "test has the class 'dogs', .*train does not; did you mean dog?"),
         (no_train, {}, r"pets has test/ but no train/"),
         (two_of_a_kind, {}, r"pets has both val/ and validation/; keep one of them"),
+        (
+            loose_test,
+            {},
+            "test holds images, but no folders: put those of each class into a folder",
+        ),
         (empty_test, {}, "imagefolder: the test split holds no image"),
         (None, {"outputs": 3}, "imagefolder has 2 classes, the network 3 outputs: --set classes=2"),
         (

@@ -34,15 +34,22 @@ class Tree(NamedTuple):
 def tree(directory: Path) -> Tree | None:
     """The splits of a folder, or None if it has none (their folders hold folders of classes)."""
     found: dict[str, Path] = {}
+    loose: list[Path] = []
     for child in _folders(directory):
         for role, names in _ROLES.items():
-            if child.name.lower() in names and _folders(child):
-                if role in found:
-                    both = f"{found[role].name}/ and {child.name}/"
-                    raise UsageError(f"{directory} has both {both}; keep one of them")
-                found[role] = child
+            if child.name.lower() not in names:
+                continue
+            if not _folders(child):
+                loose.append(child)
+                continue
+            if role in found:
+                both = f"{found[role].name}/ and {child.name}/"
+                raise UsageError(f"{directory} has both {both}; keep one of them")
+            found[role] = child
     if not found:
         return None
+    for child in loose:
+        _check_not_loose(child)
     if "train" not in found:
         raise UsageError(f"{directory} has {next(iter(found.values())).name}/ but no train/")
     return Tree(found["train"], found.get("validation"), found.get("test"))
@@ -74,13 +81,20 @@ def class_names(folder: Path) -> list[str]:
     """
     names = [child.name for child in _folders(folder)]
     if not names:
-        some = any(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
-        what = "images, but no folders: put those of each class into a folder of its own"
-        nothing = "no folders of images (a folder a class: train/cat/1.jpg)"
-        raise UsageError(f"{folder} holds {what if some else nothing}")
+        _check_not_loose(folder)
+        raise UsageError(f"{folder} holds no folders of images (a folder a class: train/cat/1.jpg)")
     if all(name.isascii() and name.isdecimal() for name in names):
         names.sort(key=lambda name: (int(name), name))
     return names
+
+
+def _check_not_loose(folder: Path) -> None:
+    """Raises `UsageError` if a folder without folders holds images: their classes are not known."""
+    if any(file.suffix.lower() in SUFFIXES for file in folder.iterdir()):
+        raise UsageError(
+            f"{folder} holds images, but no folders: put those of each class into a folder of its"
+            " own"
+        )
 
 
 def _check_level(folder: Path, names: list[str]) -> None:
