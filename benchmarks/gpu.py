@@ -4,8 +4,8 @@
 
 Random images in the numbers and shapes of MNIST and CIFAR-10, held on the device; the files' own
 recipes but for a small learning rate. Each network runs with its steps as a CUDA graph and kernel
-by kernel, in turn; an epoch's seconds are the median of those after the first. Then a profile of 40
-steps. Exits 1 on a miss; the bounds are for one H100.
+by kernel, in turn; an epoch's seconds are the median of those after the first, without checkpoints
+and evaluations. Then a profile of 40 steps. Exits 1 on a miss; the bounds are for one H100.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 from measure import Row, compile_package, report, table
 
 import cnncalc
+from cnncalc.training.peaks import peak_multiply_adds
 
 EPOCHS = 5
 PROFILED = 40
@@ -66,7 +67,17 @@ def train(network: str, of: tuple[Any, Any], settings: dict[str, Any], **options
         summary = json.loads((run.folder / "summary.json").read_text())
     ends = [float(row["seconds"]) for row in run.metrics]
     epochs = [after - before for before, after in pairwise(ends)] or ends
-    return Trained(statistics.median(epochs), summary.get("share_of_peak"), summary["cuda_graph"])
+    seconds = statistics.median(epochs)
+    rate = 3 * summary["multiply_adds"] * len(of[0]) / seconds
+    return Trained(seconds, share_of_peak(rate, summary["precision"]), summary["cuda_graph"])
+
+
+def share_of_peak(rate: float, precision: str) -> float | None:
+    """Of multiply-adds a second; None where the peak is not known."""
+    if not torch.cuda.is_available():
+        return None
+    peak = peak_multiply_adds(torch.cuda.get_device_name(), precision)
+    return None if peak is None else rate / peak
 
 
 def profile(network: str, of: tuple[Any, Any], device: str) -> None:

@@ -6,8 +6,10 @@ writes the same memory. What CUDA itself makes of it is in test_cuda.py.
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from cnncalc.cli.progress import describe  # noqa: E402
 from cnncalc.training import api, capture, learner  # noqa: E402
 from cnncalc.training import plan as planning  # noqa: E402
 from cnncalc.training.data import Stream  # noqa: E402
+from cnncalc.training.learner import Learner  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.setting import Setting  # noqa: E402
 
@@ -47,18 +50,22 @@ class Recorder:
         self.replays = 0
         self.mode = "default"
         self.waits = False
-        self.fails = False
+        self.fails: Exception | None = None
+        self.learner: Any = None
 
-    def captured(self, gradient: Any, model: Any, size: int) -> capture.CapturedGradient:
+    def captured(self, model: Any, size: int) -> capture.CapturedGradient:
         self.model = model
+        return capture.CapturedGradient(model, size)
 
-        def counted(images: Any, targets: Any) -> Any:
+    def counted(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
+        def step(of: Any, *given: Any) -> Any:
             self.steps += 1
+            self.learner = weakref.ref(of)
             if self.waits and self.mode == "warn":
                 warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
-            return gradient(images, targets)
+            return gradient(of, *given)
 
-        return capture.CapturedGradient(counted, model, size)
+        return step
 
     def record(self, run: Callable[[], Any], _: Any) -> tuple[Any, Callable[[], None]]:
         self.recordings += 1
@@ -67,8 +74,8 @@ class Recorder:
         results = run()
         self.model.load_state_dict(state)
         torch.set_rng_state(random)
-        if self.fails:
-            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+        if self.fails is not None:
+            raise self.fails
         weights = list(self.model.parameters())
         places = [weight.grad for weight in weights]
         for tensor in (*results, *places):
@@ -95,6 +102,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
     monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: True)
     monkeypatch.setattr(learner, "CapturedGradient", recorder.captured)
+    monkeypatch.setattr(Learner, "_gradient", recorder.counted(Learner._gradient))
     monkeypatch.setattr(capture, "record", recorder.record)
     monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: recorder.mode)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda x: setattr(recorder, "mode", x))
@@ -141,13 +149,49 @@ def test_a_replayed_run_is_the_run(
 def test_what_cannot_be_recorded_runs_all_the_same(
     reason: str, device: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setattr(device, reason, True)
+    """Too little memory for the graph's own, and a step that waits for the device."""
+    setattr(
+        device, reason, torch.OutOfMemoryError("CUDA out of memory") if reason == "fails" else 1
+    )
     run = train(tmp_path / "run")
     assert device.recordings == (reason == "fails")
     assert (device.replays, device.mode) == (0, "default")
     assert summary(run)["cuda_graph"] is False
     monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: False)
     assert outcome(run) == outcome(train(tmp_path / "eager"))
+
+
+def test_a_device_that_records_in_part_says_so(device: Recorder, tmp_path: Path) -> None:
+    device.fails = RuntimeError("CUDA error: operation not permitted\nCompile with TORCH_USE")
+    with pytest.raises(cnncalc.CnncalcError) as caught:
+        train(tmp_path / "run")
+    assert str(caught.value) == (
+        "a step cannot be recorded as a CUDA graph (CUDA error: operation not permitted):"
+        " use --no-cuda-graph"
+    )
+    assert caught.value.exit_status == 1
+
+
+def test_other_warnings_of_a_step_are_passed_on(device: Recorder) -> None:
+    def warn() -> Any:
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        return torch.ones(()), torch.ones(1, 2)
+
+    with pytest.warns(UserWarning, match="something else"):
+        assert not capture.watched(warn)[1]
+    assert device.mode == "default"
+
+
+def test_nothing_of_a_run_stays_in_memory(device: Recorder, tmp_path: Path) -> None:
+    """A graph's memory is the device's: it is not left to the garbage collector."""
+    device.waits = True
+    gc.collect()
+    gc.disable()
+    try:
+        train(tmp_path / "run")
+        assert device.learner() is None
+    finally:
+        gc.enable()
 
 
 def test_a_replayed_run_goes_on(device: Recorder, tmp_path: Path) -> None:
@@ -167,15 +211,15 @@ def test_a_graph_gives_its_memory_back(device: Recorder) -> None:
         loss.backward()
         return loss.detach(), scores.detach()
 
-    step = device.captured(gradient, model, 3)
+    step = device.captured(model, 3)
     images, targets = torch.ones(3, 2), torch.tensor([0, 1, 0])
     for _ in range(capture.WARM_UP + 1):
         model.zero_grad()
-        loss, _ = step(images, targets)
+        loss, _ = step(gradient, images, targets)
     expected = model.weight.grad.clone()
     step.release()
     model.zero_grad()
-    assert torch.equal(step(images, targets)[0], loss)
+    assert torch.equal(step(gradient, images, targets)[0], loss)
     assert torch.equal(model.weight.grad, expected)
     assert (step.recording, device.replays) == (None, 1)
 
@@ -224,7 +268,7 @@ def test_what_is_never_recorded(changes: dict[str, Any], message: str) -> None:
     elif setting is not None:
         found = replace(found, setting=Setting(torch.device("cuda"), setting, True))
     assert not chosen(found, deterministic=deterministic)
-    with pytest.raises(cnncalc.UsageError, match=f"--cuda-graph: {message}.*; leave it out"):
+    with pytest.raises(cnncalc.UsageError, match=f"--cuda-graph: {message}.*; use --no-cuda-graph"):
         chosen(found, wanted=True, deterministic=deterministic)
 
 
@@ -252,7 +296,7 @@ def test_the_command_line_says_where_there_is_none(tmp_path: Path) -> None:
     command = ("train", "lenet", "--device", "cpu", "-o", str(folder))
     status, _, errors = invoke(*command, "--cuda-graph")
     assert status == 2
-    assert "--cuda-graph: there are no such graphs on cpu; leave it out" in errors
+    assert "--cuda-graph: there are no such graphs on cpu; use --no-cuda-graph" in errors
     assert not folder.exists()
     assert invoke(*command, "--no-cuda-graph", "--dry-run")[0] == 0
 

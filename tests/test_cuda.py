@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -111,9 +112,10 @@ def test_a_deterministic_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
 def test_memory_that_runs_out(tmp_path: Path) -> None:
     wide = network([1, 8, 8], conv(4096, 3, padding=1), "relu", "flatten", {"linear": 10})
+    gc.collect()
     torch.cuda.empty_cache()
     whole = torch.cuda.mem_get_info()[1]
-    torch.cuda.set_per_process_memory_fraction(min(2**31 / whole, 1.0))
+    torch.cuda.set_per_process_memory_fraction(min(1.5 * 2**30 / whole, 1.0))
     try:
         with pytest.raises(cnncalc.CnncalcError) as caught:
             train(tmp_path / "run", {"batch_size": 1400, "augment": {}}, wide)

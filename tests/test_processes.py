@@ -22,6 +22,7 @@ import joint_runs  # noqa: E402
 
 from cnncalc.cli import main  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.normalization import SyncBatchNorm  # noqa: E402
 from cnncalc.training.processes import Processes, in_environment  # noqa: E402
 from cnncalc.training.shares import Share  # noqa: E402
 
@@ -99,6 +100,17 @@ def test_what_all_find_wrong_is_said_once(
         main()
     assert end.value.code == 2
     assert bool(capsys.readouterr().err) == said
+
+
+def test_a_process_without_a_sample_speaks_as_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch sends the statistics of samples as float32, whatever type they are of."""
+    seen: list[Any] = []
+    monkeypatch.setattr(torch.nn.SyncBatchNorm, "forward", lambda _, x: seen.append(x.dtype) or x)
+    norm = SyncBatchNorm(3)
+    for count in (2, 0):
+        x = torch.ones(count, 3, 2, 2, dtype=torch.bfloat16)
+        assert norm(x).dtype == torch.bfloat16
+    assert seen == [torch.bfloat16, torch.float32]
 
 
 # --- two processes --------------------------------------------------------------------------------

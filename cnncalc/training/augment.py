@@ -77,13 +77,19 @@ def jitter(x: Tensor, strength: float, generator: Generator, share: Share | None
         return 1 + strength * (2 * _uniform(x, generator, share, 1, 1, 1) - 1)
 
     x = x * factor()
-    grey = x if x.shape[1] != 3 else (x * x.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+    grey = _grey(x) if x.shape[1] == 3 else x
     mean = grey.mean((1, 2, 3), keepdim=True)
     x = mean + (x - mean) * factor()
     if x.shape[1] == 3:
-        grey = (x * x.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+        grey = _grey(x)
         x = grey + (x - grey) * factor()
     return x.clamp(0, 1)
+
+
+def _grey(x: Tensor) -> Tensor:
+    """(N, 3, H, W) -> (N, 1, H, W); by plain numbers, as a tensor of them would have to be sent."""
+    red, green, blue = torch.split(x, 1, 1)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
 
 
 def cutout(x: Tensor, side: int, generator: Generator, share: Share | None = None) -> Tensor:

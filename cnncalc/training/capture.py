@@ -6,15 +6,18 @@ dropout and the weights are read and written in place, so a replay does what the
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from cnncalc.errors import UsageError
+from cnncalc.errors import TrainingError, UsageError
 from cnncalc.training.data import Stream
+from cnncalc.training.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +30,9 @@ MULTIPLY_ADDS = 500e9
 """Of a step, above which arithmetic hides the launches of its kernels on any GPU of today."""
 BYTES = 2**31
 """Of activations, up to which a graph may keep memory of its own."""
+
+SYNCHRONIZES = "synchronizing CUDA operation"
+"""How PyTorch's warning says that a step waits for the device."""
 
 Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Images (N, C, H, W) and targets -> the loss () and the scores (N, classes), and .grad filled."""
@@ -42,7 +48,7 @@ def is_chosen(wanted: bool | None, plan: Plan, *, deterministic: bool) -> bool:
         return False
     reason = _reason_against(plan, deterministic=deterministic)
     if wanted and reason:
-        raise UsageError(f"--cuda-graph: {reason}; leave it out")
+        raise UsageError(f"--cuda-graph: {reason}; use --no-cuda-graph")
     return reason is None and (wanted or _is_small(plan))
 
 
@@ -81,11 +87,13 @@ class Recording(NamedTuple):
 class CapturedGradient:
     """A gradient that is recorded after a few batches of `size` images, and replayed from then on.
 
-    Batches of another size run kernel by kernel, and all do if the device cannot record them.
+    Batches of another size run kernel by kernel. So do all if a step waits for the device, or if
+    memory does not suffice for both. The gradient is given anew with each batch: what holds this
+    and its graph is then gone as soon as nobody needs it.
     """
 
-    def __init__(self, gradient: Gradient, model: nn.Module, size: int) -> None:
-        self.gradient, self.size = gradient, size
+    def __init__(self, model: nn.Module, size: int) -> None:
+        self.size = size
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         self.inputs: tuple[Tensor, ...] = ()
         """Read by each replay, and by the steps before, which choose their kernels for them."""
@@ -93,22 +101,29 @@ class CapturedGradient:
         self.possible = True
         self.recording: Recording | None = None
 
-    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, gradient: Gradient, images: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What `gradient` gives.
+
+        Raises:
+            TrainingError: the device cannot record it.
+        """
         if len(images) != self.size or not self.possible:
-            return self.gradient(images, targets)
+            return gradient(images, targets)
         self._take(images, targets)
         self.steps += 1
         if self.steps < WARM_UP:
-            return self._run()
+            return gradient(*self.inputs)
         if self.steps == WARM_UP:
-            results, waited = watched(self._run)
+            results, waited = watched(lambda: gradient(*self.inputs))
             if waited:
                 self.release()
             return results
-        self.recording = self.recording or self._recorded()
+        self.recording = self.recording or self._recorded(gradient)
         if self.recording is None:
             self.release()
-            return self.gradient(images, targets)
+            return gradient(images, targets)
         return self._replayed(self.recording)
 
     def _take(self, *given: Tensor) -> None:
@@ -118,13 +133,17 @@ class CapturedGradient:
         for mine, tensor in zip(self.inputs, given, strict=True):
             mine.copy_(tensor)
 
-    def _run(self) -> tuple[Tensor, Tensor]:
-        return self.gradient(*self.inputs)
-
-    def _recorded(self) -> Recording | None:
+    def _recorded(self, gradient: Gradient) -> Recording | None:
+        """None if memory ran out: it may suffice without a graph's own."""
         try:
-            results, replay = record(self._run, self.inputs[0].device)
-        except RuntimeError:  # memory too may end here that suffices without a graph's own
+            results, replay = record(lambda: gradient(*self.inputs), self.inputs[0].device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                # Before 2.15 PyTorch has no way back from here: its random numbers are stuck.
+                reason = str(error).splitlines()[0]
+                raise TrainingError(
+                    f"a step cannot be recorded as a CUDA graph ({reason}): use --no-cuda-graph"
+                ) from None
             for weight in self.weights:
                 weight.grad = None
             return None
@@ -151,10 +170,28 @@ def record(
         RuntimeError: it does what a graph cannot hold, or memory ran out.
     """
     graph = torch.cuda.CUDAGraph()
+    # One of its own: what graphs of one stream share is freed with the first of them.
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    with torch.cuda.device(device), torch.cuda.graph(graph, stream=stream):
+    with (
+        _no_collection(),
+        torch.cuda.device(device),
+        torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+    ):
         results = run()
     return results, graph.replay
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Within, garbage stays: another graph that is freed would spoil the one that is recorded."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def watched(run: Callable[[], tuple[Tensor, Tensor]]) -> tuple[tuple[Tensor, Tensor], bool]:
@@ -167,4 +204,8 @@ def watched(run: Callable[[], tuple[Tensor, Tensor]]) -> tuple[tuple[Tensor, Ten
             results = run()
         finally:
             torch.cuda.set_sync_debug_mode(mode)
-    return results, any("synchronizing CUDA operation" in str(w.message) for w in said)
+    waits = [said_of for said_of in said if SYNCHRONIZES in str(said_of.message)]
+    for other in said:
+        if other not in waits:
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+    return results, bool(waits)

@@ -40,9 +40,7 @@ class Learner:
         self.replica: Any = here().replica(self.model, own_buffers=recipe.sync_batch_norm)
         self.compute = torch.compile(self.replica) if setting.compiled else self.replica
         self.captured = (
-            CapturedGradient(self._gradient, self.model, recipe.batch_size)
-            if setting.captured
-            else None
+            CapturedGradient(self.model, recipe.batch_size) if setting.captured else None
         )
         self.steps = recipe.total_steps(steps_per_epoch)
         self.optimizer = make_optimizer(self.model, recipe.optimizer)
@@ -74,8 +72,10 @@ class Learner:
         if batch.share is not None:
             self._learn_share(batch, batch.share)
         elif parts == 1:
-            gradient = self.captured or self._gradient
-            loss, scores = gradient(batch.images, batch.targets)
+            given = (batch.images, batch.targets)
+            loss, scores = (
+                self.captured(self._gradient, *given) if self.captured else self._gradient(*given)
+            )
             self.tally.add(loss, scores, batch.labels)
         else:
             for images, targets, labels in zip(

@@ -45,9 +45,21 @@ class SharedBatchNorm(_BatchNorm):
         self.running_var.lerp_(var, momentum)
 
 
+class SyncBatchNorm(nn.SyncBatchNorm):
+    """PyTorch's, for processes without a sample too.
+
+    Its message of such a one is of the input's type, while those of the others are float32.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel():
+            return super().forward(x)
+        return super().forward(x.float()).to(x.dtype)
+
+
 def shared(norm: _BatchNorm, device: torch.device) -> _BatchNorm:
     """A batch norm over all processes, with the same weights and buffers."""
-    kind = SharedBatchNorm if device.type == "cpu" else nn.SyncBatchNorm
+    kind = SharedBatchNorm if device.type == "cpu" else SyncBatchNorm
     new = kind(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
     new._parameters, new._buffers = norm._parameters, norm._buffers
     return new.train(norm.training)
