@@ -127,7 +127,7 @@ def message(**options: Any) -> str:
 
 def main(folder: Path) -> None:
     rank = in_environment().rank
-    wrong = "nothing" if rank == 1 else data_of("parts")
+    wrong = ["nothing"] if rank == 1 else data_of("parts")
     saw = {
         "evaluated": {name: evaluated(name, folder / name) for name in RUNS},
         "interrupted": interrupted(folder, rank),
