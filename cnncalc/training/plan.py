@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,7 +41,7 @@ class Plan:
     start: WarmStart | None = None
     processes: int = 1
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         return analyze_graph(self.graph).totals
 
