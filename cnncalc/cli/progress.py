@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cnncalc.recipe import Recipe
     from cnncalc.training.plan import Plan
+    from cnncalc.training.plateau import Standstill
 
 NARROW = 75
 """Characters of a terminal, below which there is room for no bar, and for no speed."""
@@ -109,6 +110,8 @@ class Quiet:
 
     def stale(self, evaluations: int) -> None: ...
 
+    def standing(self, standstill: Standstill) -> None: ...
+
     def close(self) -> None:
         """Told when the run is over, however it ended."""
 
@@ -143,6 +146,9 @@ class Lines(Quiet):
     def stale(self, evaluations: int) -> None:
         count = f"{evaluations} evaluation{'' if evaluations == 1 else 's'}"
         self.say(f"stopped by train.patience: no better validation loss in {count}")
+
+    def standing(self, standstill: Standstill) -> None:
+        self.say(standstill.text)
 
 
 class Bar(Lines):

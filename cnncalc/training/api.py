@@ -26,6 +26,7 @@ from cnncalc.training.locking import alone_in
 from cnncalc.training.loop import Callback, Evaluated, Loop, Progress
 from cnncalc.training.memory import enough_memory, evaluated_at_once, within_memory
 from cnncalc.training.plan import Plan, has_room, plan_run
+from cnncalc.training.plateau import Plateau, Standstill
 from cnncalc.training.processes import here, jointly
 from cnncalc.training.reading import with_absolute_dir, with_name
 from cnncalc.training.restarting import begin
@@ -66,6 +67,8 @@ class Silent:
     def epoch(self, row: Mapping[str, Any]) -> None: ...
 
     def stale(self, evaluations: int) -> None: ...
+
+    def standing(self, standstill: Standstill) -> None: ...
 
 
 @jointly
@@ -275,6 +278,7 @@ def carry_out(
             folder,
             progress,
             interruption,
+            Plateau(plan),
             told,
             evaluated_at_once(plan.totals.activation_bytes, recipe.batch_size),
         )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.interruption import Interruption
     from cnncalc.training.learner import Learner
+    from cnncalc.training.plateau import Plateau, Standstill
 
 LOOK_EVERY = 50
 """Most steps between two looks at the losses: each waits for the device."""
@@ -55,6 +56,9 @@ class Progress(Protocol):
     def stale(self, evaluations: int) -> None:
         """Told when a run ends because so many of them brought no better validation loss."""
 
+    def standing(self, standstill: Standstill) -> None:
+        """Told at the end of an epoch when the network has learnt nothing so far."""
+
 
 class Evaluated(NamedTuple):
     """The splits that a run is evaluated on."""
@@ -74,12 +78,13 @@ class Loop:
         folder: RunFolder,
         progress: Progress,
         interruption: Interruption,
+        plateau: Plateau,
         told: Sequence[Callback] = (),
         at_once: int = BATCH,
     ) -> None:
         self.learner, self.batches, self.evaluated = learner, batches, evaluated
         self.folder, self.progress, self.interruption = folder, progress, interruption
-        self.told, self.at_once = told, at_once
+        self.plateau, self.told, self.at_once = plateau, told, at_once
         self.recipe = learner.recipe
         self.stopped = False
         self.saved_step = learner.step
@@ -180,6 +185,9 @@ class Loop:
         row = None
         if is_last or (epoch + 1) % recipe.evaluate_every == 0:
             row = self._evaluate(epoch)
+        standstill = self.plateau.standstill(learner.tally, len(self.batches))
+        if standstill is not None:
+            self.progress.standing(standstill)
         learner.epoch_seconds = learner.seconds
         learner.tally.clear()
         self._write(learner.state())

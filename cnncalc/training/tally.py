@@ -26,6 +26,8 @@ class Tally:
         self.count = 0
         self.last_loss = math.nan
         self.pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.recent: Tensor | None = None
+        """Scores (N, classes) of a part that was looked at last, by one and the same weights."""
 
     def add(self, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
         """One part of a batch: its mean loss, scores (N, classes) and classes (N,)."""
@@ -37,6 +39,7 @@ class Tally:
             return None
         losses, scores, labels = zip(*self.pending, strict=True)
         right = torch.cat(scores).argmax(1).eq(torch.cat(labels)).sum()
+        self.recent = max(scores, key=len)
         numbers = torch.stack(losses).tolist()
         counts = [len(part) for part in labels]
         if here().count > 1:
