@@ -192,6 +192,13 @@ def test_l3_vgg_linear_layers_and_total() -> None:
     assert all(layer.input_shapes[0][1:] == layer.output_shape[1:] for layer in convs)
 
 
+def test_l3_vgg_by_its_formulas_and_by_its_lab() -> None:
+    """The lab, like the drawing, has one convolution in block 4; both go by names of their own."""
+    assert bundled("vgg_formula").totals.parameters == 29_900_362
+    assert bundled("vgg_lab").totals.parameters == 27_540_554
+    assert vgg_block(bundled("vgg_lab"), 4) == 512 * 256 * 9 + 512
+
+
 def test_l3_mlps_on_cifar() -> None:
     assert bundled("mlp1").totals.parameters == 30_730
     assert f"{30_730 / 1e6:.2f}" == "0.03"
