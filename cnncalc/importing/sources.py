@@ -182,10 +182,11 @@ def _named(source: str, module: str, name: str) -> Callable[..., Any]:
 def _read_pt2(file: str) -> Sketch:
     try:
         from cnncalc.importing.from_torch import read_program
-        from cnncalc.importing.tracing import read_file
+        from cnncalc.importing.pt2.program import read_file
     except ModuleNotFoundError as error:
         raise torch_is_missing(error, f"import of {file}") from None
-    return read_program(read_file(file), Path(file).stem)
+    name = Path(file).stem
+    return read_program(read_file(file, name), name)
 
 
 def _read_onnx(file: str) -> Sketch:
