@@ -129,7 +129,13 @@ def in_graph(edit: Callable[[Any], Any]) -> Change:
 
 def node(target: str, *texts: str) -> dict[str, Any]:
     inputs = [{"name": "", "arg": {"as_string": text}, "kind": 1} for text in texts]
-    return {"target": target, "inputs": inputs, "outputs": [], "metadata": {}, "name": "added"}
+    return {
+        "target": target,
+        "inputs": inputs,
+        "outputs": [{"as_none": True}],
+        "metadata": {},
+        "name": "added",
+    }
 
 
 def called(target: str, *texts: str) -> Change:

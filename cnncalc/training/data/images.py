@@ -66,6 +66,8 @@ def _open(path: str, mode: str, size: tuple[int, ...] | None) -> Image.Image:
     except Exception as error:  # noqa: BLE001 - damaged images fail in every way there is
         if isinstance(error, OSError) and error.errno is not None:
             raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
+        if isinstance(error, UsageError):
+            raise CorruptImageError(str(error)) from None
         text = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise CorruptImageError(
             f"{path}: a corrupt image: {text or type(error).__name__}"
