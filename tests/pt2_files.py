@@ -252,7 +252,7 @@ HOSTILE: dict[str, tuple[str, Change]] = {
     "a guard": ("net", in_program(lambda program: program["guards_code"].append(CODE))),
     "a hint": ("net", everywhere("hint", {"as_int": CODE})),
     "a function of Python": ("in_place", called("torch.serialization.os.system", "touch ran")),
-    "a library": ("in_place", called("torch.ops.load_library", "./evil.so")),
+    "a library": ("in_place", called("torch.ops.load_library", "./libevil.so")),
     "an operator that writes": ("in_place", called("torch.ops.aten.save.default", "x", "ran")),
     "an operator as an argument": (
         "net",

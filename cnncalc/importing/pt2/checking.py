@@ -106,10 +106,11 @@ def _hint(value: Any) -> str:
 def _ranges(value: Any) -> str:
     if not isinstance(value, dict):
         return "which are no ranges of symbols"
-    wrong = next(filter(None, map(_size, value)), "")
-    for bounds in value.values():
-        wrong = wrong or _hint(bounds)
-    return wrong
+    for key, bounds in value.items():
+        wrong = _size(key) or _hint(bounds)
+        if wrong:
+            return f"where {shorten({key: bounds})} stands, {wrong}"
+    return ""
 
 
 def _guards(value: Any) -> str:
@@ -119,7 +120,7 @@ def _guards(value: Any) -> str:
         try:
             symbols.check_guard(text)
         except symbols.NotASizeError as error:
-            return f"which is no condition on sizes: {error}"
+            return f"where {shorten(text)} is no condition on sizes: {error}"
     return ""
 
 
@@ -176,7 +177,8 @@ def _name(text: Any) -> str:
 def _named(value: Any) -> str:
     if not isinstance(value, dict):
         return "which are no values"
-    return next(filter(None, map(_name, value)), "")
+    wrong = next((key for key in value if _name(key)), None)
+    return "" if wrong is None else f"where {shorten(wrong)} is no name"
 
 
 def _file_name(text: Any) -> str:
