@@ -58,13 +58,7 @@ def read_file(file: str) -> Sketch:
     if not model.graph.node:
         raise UsageError(f"{file}: is no ONNX file, or holds no network")
     _check_external_data(model, file)
-    try:
-        return _Reader(model, file).run()
-    except UsageError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file can make it raise
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise UsageError(f"{file}: is a damaged ONNX file: {reason}") from None
+    return _Reader(model, file).run()
 
 
 def _check_external_data(model: onnx.ModelProto, file: str) -> None:

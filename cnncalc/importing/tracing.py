@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from cnncalc.errors import UsageError, shorten
+from cnncalc.errors import UsageError, reason_of, shorten
 from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
@@ -129,9 +129,3 @@ def _is_shape(value: Any) -> bool:
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         return False
     return all(isinstance(size, Integral) and int(size) > 0 for size in value)
-
-
-def reason_of(error: BaseException) -> str:
-    """`ValueError: …`, its first line."""
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnncalc.errors import UsageError, shorten
+from cnncalc.errors import UsageError, reason_of, shorten
 from cnncalc.importing.pt2.checking import UnsafeError, check_pickle, check_program
 from cnncalc.unpacking import Unpacked, check
 
@@ -65,12 +65,7 @@ def read_archive(file: str) -> Archive:
         ) from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged file can make it raise
         what = "holds no program of torch.export" if zipfile.is_zipfile(file) else "is no .pt2 file"
-        raise UsageError(f"{file}: {what}: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    first = next(iter(str(error).splitlines()), "").strip()
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+        raise UsageError(f"{file}: {what}: {reason_of(error)}") from None
 
 
 class _Members:

@@ -19,11 +19,11 @@ from torch.export.graph_signature import (
     TensorArgument,
 )
 
-from cnncalc.errors import UsageError
+from cnncalc.errors import UsageError, reason_of
 from cnncalc.importing.pt2 import symbols
 from cnncalc.importing.pt2.archive import read_archive
 from cnncalc.importing.pt2.building import DTYPES, GraphBuilder, only
-from cnncalc.importing.tracing import BATCH, reason_of
+from cnncalc.importing.tracing import BATCH
 from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
