@@ -216,6 +216,7 @@ class TestTextsOfSizes:
             ("(2 <= s77) & ~(s0 < 3)", None),
             ("Mul(Rational(1, 2), Float('1.5', precision=53))", None),
             ("IntTrueDiv(s77, 3)", None),
+            ("(2 if s77 > 1 else s0)", None),
             ("int_oo", None),
         ],
     )
@@ -228,7 +229,7 @@ class TestTextsOfSizes:
             *("", " ", "s77)", "2 2", "os", "sys", "__name__", "s77.real", "(1).real", "s77[0]"),
             *("exec('a')", "open('a')", "lambda: 0", "[s for s in 1]", "'a'", "f'{s77}'"),
             *("Symbol('s77').subs", "Symbol(s77)", "Symbol('__class__')", "Symbol('s1', a=s2)"),
-            *("Integer('7')", "Float('a')", "getattr(s77, 'real')", "print(1)", "s77 if 1 else 2"),
+            *("Integer('7')", "Float('a')", "getattr(s77, 'real')", "print(1)", "a.b if 1 else 2"),
             *("(s1 := 2)", "s77; s78", "s77\n\nimport os", "s77 # x", "\\u0073", "s77@s78", "1_0"),
             *("9**9**9", "2**(2**9)", "1 << 99", "10**30", "Pow(9, 999)", f"{'9' * 5000}"),
             *("(" * 500 + "1" + ")" * 500, "-" * 5000 + "1", "+".join("1" * 30000), "*s77"),
@@ -245,6 +246,7 @@ class TestTextsOfSizes:
             "L['x'].size()[0] >= 2",
             "torch.sym_max(1, L['args'][0].size()[3] // 2) != (4*L['x'].stride()[1])",
             "(2 % (2*(L['x'].size()[2] // 2))) != 0 and not L['n'] == 3",
+            "max(1, (-2) + L['x'].size()[3])*max(1, (-2)) != math.floor(L['x'].size()[2])",
         ):
             symbols.check_guard(text)
         for text in ("L['x'].__class__", "L['x'].numpy()", "L[__import__('os')]", "L['x'].a.b()"):

@@ -19,6 +19,7 @@ from cnncalc.importing.aten import FOLDED, PASSED_ON
 from cnncalc.importing.aten_shapes import BROADCAST
 from cnncalc.importing.operations import NAMED, Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
+from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,8 @@ def read_program(program: ExportedProgram | FileProgram, name: str) -> Sketch:
         UsageError: it does not take one tensor of fixed sizes, or has no tensor as its output.
     """
     if any(map(_writes_into_a_part, program.graph.nodes)):
-        program = program.run_decompositions({})  # the same without operations in place
+        with quiet():
+            program = program.run_decompositions({})  # the same without operations in place
     return _Reader(program, name).run()
 
 

@@ -24,7 +24,6 @@ from cnncalc.importing.pt2 import symbols
 from cnncalc.importing.pt2.archive import read_archive
 from cnncalc.importing.pt2.building import DTYPES, GraphBuilder, only
 from cnncalc.importing.tracing import BATCH
-from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,9 +68,8 @@ class FileProgram:
             UsageError: PyTorch cannot run them.
         """
         try:
-            with quiet():
-                decomposed: ExportedProgram = _exported(self).run_decompositions(table)
-                return decomposed
+            decomposed: ExportedProgram = _exported(self).run_decompositions(table)
+            return decomposed
         except Exception as error:  # noqa: BLE001 - whatever a damaged file can make it raise
             raise UsageError(
                 f"{self.file}: holds no program of torch.export: {reason_of(error)}"

@@ -70,10 +70,8 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "Mul": _product,
     "Pow": _power,
     "PowByNatural": _power,
-    "Max": max,
-    "Min": min,
-    "torch.sym_max": max,
-    "torch.sym_min": min,
+    **dict.fromkeys(("Max", "max", "torch.sym_max"), max),
+    **dict.fromkeys(("Min", "min", "torch.sym_min"), min),
     "FloorDiv": operator.floordiv,
     "CleanDiv": operator.floordiv,
     "CeilDiv": lambda a, b: -(-a // b),
@@ -92,7 +90,7 @@ _NAMED = re.compile(
     r"|RoundDecimal|ToFloat|ceiling|floor|sqrt|log|exp|IsNonOverlappingAndDenseIndicator"
     r"|OpaqueUnaryFn_(?:sqrt|cosh?|sinh?|tanh?|asinh?|acos|atan|exp|log2?)"
     r"|BitwiseFn_bitwise_(?:and|or|xor)|torch\.(?:sym_(?:ite|not|int|float|sqrt)|_sym_sqrt)"
-    r"|math\.(?:ceil|floor|trunc|sqrt|log|exp)"
+    r"|math\.(?:ceil|floor|trunc|sqrt|log2?|exp|a?cos|a?sin|a?tan|cosh|sinh|tanh)|abs|round"
 )
 """Further functions that PyTorch writes; what they come to is not needed."""
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -203,6 +201,10 @@ class _Reading:
                 return _computed(_OPERATORS[type(sign)], values)
             case ast.BoolOp(values=parts) | ast.Tuple(elts=parts):
                 for part in parts:
+                    self.value(part)
+                return None
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                for part in (test, body, orelse):
                     self.value(part)
                 return None
             case ast.Compare(left=left, comparators=others):
