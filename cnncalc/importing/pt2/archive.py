@@ -77,6 +77,8 @@ class _Members:
         names = archive.namelist()
         self.is_old = _OLD_PROGRAM in names
         root = "" if self.is_old else f"{next(iter(names), '').partition('/')[0]}/"
+        if not self.is_old and f"{root}{_PROGRAM}" not in names:
+            raise ValueError(f"it has no {_PROGRAM}")
         known = _OLD_MEMBERS if self.is_old else _MEMBERS
         for info in archive.infolist():
             name = info.filename.removeprefix(root)
