@@ -208,6 +208,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(sorted(names))}" if 0 < len(names) <= 12 else ""
 
 
+def reason_of(error: BaseException) -> str:
+    """`ValueError: …`, its first line."""
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """What was received, spelled as in YAML's flow style and cut to `limit` characters."""
     text = ""

@@ -247,3 +247,95 @@ def test_without_onnx_it_says_how_to_install_it(
     file.write_bytes(b"x")
     with pytest.raises(cnncalc.UsageError, match=r"import of \.onnx needs onnx: pip install onnx"):
         import_network(str(file))
+
+
+def kept_apart(name: str, location: str) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=(4, 3, 3, 3))
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def inside_a_branch(location: str) -> Any:
+    """A node whose inner graph holds the tensor."""
+    output = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+    node = helper.make_node("Identity", ["w"], ["z"])
+    graph = helper.make_graph([node], "inner", [], [output], [kept_apart("w", location)])
+    return helper.make_node("If", ["c"], ["y"], then_branch=graph, else_branch=graph)
+
+
+class TestDataKeptApart:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "secret").write_bytes(bytes(432))
+        (tmp_path / "here" / "data").mkdir(parents=True)
+        (tmp_path / "here" / "weights.bin").write_bytes(bytes(432))
+        (tmp_path / "here" / "data" / "w.bin").write_bytes(bytes(432))
+        (tmp_path / "here" / "link").symlink_to(tmp_path / "secret")
+        (tmp_path / "here" / "up").symlink_to(tmp_path)
+        return tmp_path / "here"
+
+    def model(self, folder: Path, location: str, nodes: list[Any] | None = None) -> str:
+        file = write(
+            folder / "net.onnx", nodes or [helper.make_node("Conv", ["x", "w"], ["y"])], {}
+        )
+        model = onnx.load(file, load_external_data=False)
+        if nodes is None:
+            model.graph.initializer.append(kept_apart("w", location))
+        Path(file).write_bytes(model.SerializeToString())
+        return file
+
+    @pytest.mark.parametrize("location", ["weights.bin", "data/w.bin", "not there.bin"])
+    def test_beside_the_file_they_count(self, location: str, folder: Path) -> None:
+        assert analyzed(self.model(folder, location)).totals.parameters == 4 * 27
+
+    @pytest.mark.parametrize(
+        "location",
+        ["../secret", "data/../../secret", "/etc/passwd", "link", "up/secret", "..", "a\\b", ""],
+    )
+    def test_elsewhere_they_are_refused(self, location: str, folder: Path) -> None:
+        message = r"net\.onnx: the data of 'w' are in .*, outside the file's folder, where nothing"
+        with pytest.raises(cnncalc.UsageError, match=message):
+            import_network(self.model(folder, location))
+
+    def test_an_absolute_path_is_refused_even_into_the_folder(self, folder: Path) -> None:
+        with pytest.raises(cnncalc.UsageError, match="outside the file's folder"):
+            import_network(self.model(folder, str(folder / "weights.bin")))
+
+    @pytest.mark.parametrize("how", ["attribute", "inner graph"])
+    def test_wherever_the_tensor_stands(self, how: str, folder: Path) -> None:
+        if how == "attribute":
+            node = helper.make_node("Constant", [], ["y"], value=kept_apart("w", "../secret"))
+        else:
+            node = inside_a_branch("../secret")
+        with pytest.raises(cnncalc.UsageError, match=r"the data of 'w' are in '\.\./secret'"):
+            import_network(self.model(folder, "", [node]))
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("Expand", ["one", "large"], ["k"]),
+        helper.make_node("Tile", ["one", "large"], ["k"]),
+        helper.make_node("ConstantOfShape", ["large"], ["k"]),
+    ],
+    ids=lambda node: node.op_type,
+)
+def test_constants_that_would_fill_the_memory_are_not_computed(node: Any, tmp_path: Path) -> None:
+    sizes = helper.make_tensor("large", TensorProto.INT64, [3], [2**20, 2**20, 2**10])
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1, 1, 1], [1])
+    nodes = [
+        helper.make_node("Constant", [], ["large"], value=sizes),
+        helper.make_node("Constant", [], ["one"], value=one),
+        node,
+        helper.make_node("Relu", ["x"], ["y"]),
+    ]
+    assert import_network(write(tmp_path / "net.onnx", nodes, {})).spec["layers"] == ["relu"]
+
+
+@pytest.mark.parametrize("note", ["(" * 10_000, "7", "[1, 2]", "__import__('os')", "{}"])
+def test_notes_of_an_exporter_that_are_none(note: str, tmp_path: Path) -> None:
+    node = helper.make_node("Relu", ["x"], ["y"])
+    for key in ("pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"):
+        node.metadata_props.add(key=key, value=note)
+    assert import_network(write(tmp_path / "net.onnx", [node], {})).spec["layers"]

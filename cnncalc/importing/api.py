@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis import analyze_graph
-from cnncalc.errors import torch_is_missing
+from cnncalc.errors import CnncalcError, UsageError, reason_of, torch_is_missing
 from cnncalc.expansion import build_graph
 from cnncalc.importing.blocks import fold
 from cnncalc.importing.entries import FLAT, NamelessError, entries_of, give_names
@@ -52,11 +52,18 @@ def import_network(
     Raises:
         UsageError: there is no such thing, or it cannot be read or followed.
     """
-    from cnncalc.importing.sources import read_source
+    from cnncalc.importing.sources import is_file, read_source
 
-    sketch = read_source(source, input_shape=input_shape, call=call)
-    network = imported(sketch, source=f"imported from {source}", blocks=blocks)
-    return network._replace(notes=(*network.notes, *_turned(sketch)))
+    try:
+        sketch = read_source(source, input_shape=input_shape, call=call)
+        network = imported(sketch, source=f"imported from {source}", blocks=blocks)
+        return network._replace(notes=(*network.notes, *_turned(sketch)))
+    except CnncalcError:
+        raise
+    except Exception as error:
+        if not is_file(source):
+            raise
+        raise UsageError(f"{source}: is damaged, or no network: {reason_of(error)}") from None
 
 
 def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Imported:

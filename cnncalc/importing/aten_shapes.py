@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
 from cnncalc.importing.operations import Operation
 from cnncalc.importing.site import Site, Translators, axis_of
@@ -114,7 +115,8 @@ def _index(site: Site) -> Operation | None:
     before, *chosen = given
     if before is not None or len(chosen) != 1 or not isinstance(chosen[0], torch.Tensor):
         return None
-    if site.arguments.get("dim", 1) != 1 or chosen[0].is_meta or chosen[0].dim() != 1:
+    known = not chosen[0].is_meta and not isinstance(chosen[0], FakeTensor)
+    if site.arguments.get("dim", 1) != 1 or not known or chosen[0].dim() != 1:
         return None
     return site.layer("select", indices=chosen[0].tolist())
 

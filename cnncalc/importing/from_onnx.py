@@ -15,12 +15,14 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper, shape_inference
 
-from cnncalc.errors import UsageError
+from cnncalc.errors import UsageError, shorten
 from cnncalc.importing import onnx_operators, onnx_shapes
 from cnncalc.importing.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**onnx_operators.TRANSLATORS, **onnx_shapes.TRANSLATORS}
@@ -28,6 +30,14 @@ BATCH = 2
 """Samples where the file leaves their number open."""
 SMALL = 4096
 """Most numbers of a tensor that is read as a constant, not as a weight."""
+GROWING = frozenset(
+    (
+        *("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "EyeLike"),
+        *("OneHot", "Einsum", "Sum", "Max", "Min", "Mean", "Scan", "Loop", "SequenceMap"),
+        *("RandomNormal", "RandomUniform", "CenterCropPad", "Col2Im", "ConvTranspose", "MaxUnpool"),
+    )
+)
+"""What makes large tensors of a few numbers."""
 FLOATS = frozenset((1, 10, 11, 16))
 """ONNX's types of weights: float, float16, double, bfloat16."""
 
@@ -36,7 +46,8 @@ def read_file(file: str) -> Sketch:
     """The sketch of an ONNX file.
 
     Raises:
-        UsageError: it is damaged, or does not take one tensor of fixed sizes.
+        UsageError: it is damaged, does not take one tensor of fixed sizes, or keeps data outside
+            its folder.
     """
     try:
         model = onnx.load(file, load_external_data=False)
@@ -46,7 +57,44 @@ def read_file(file: str) -> Sketch:
         raise UsageError(f"{file}: is no ONNX file: {error}") from None
     if not model.graph.node:
         raise UsageError(f"{file}: is no ONNX file, or holds no network")
+    _check_external_data(model, file)
     return _Reader(model, file).run()
+
+
+def _check_external_data(model: onnx.ModelProto, file: str) -> None:
+    """No tensor, wherever it stands, keeps its data outside the file's folder.
+
+    Raises:
+        UsageError: one does.
+    """
+    folder = Path(file).parent.resolve()
+    for tensor in _tensors(model):
+        for each in tensor.external_data:
+            place = Path(each.value)
+            if each.key == "location" and not (
+                each.value
+                and "\0" not in each.value
+                and not place.is_absolute()
+                and not {"..", "\\"} & {*place.parts, *each.value}
+                and (folder / place).resolve().is_relative_to(folder)
+            ):
+                raise UsageError(
+                    f"{file}: the data of {shorten(tensor.name)} are in {shorten(each.value)},"
+                    " outside the file's folder, where nothing is read; put them beside the file"
+                )
+
+
+def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
+    """Every tensor in a message: also those of attributes, inner graphs and functions."""
+    pending = [message]
+    while pending:
+        message = pending.pop()
+        if isinstance(message, onnx.TensorProto):
+            yield message
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                pending += [value] if hasattr(value, "ListFields") else value
 
 
 class _Reader:
@@ -115,7 +163,8 @@ class _Reader:
             self.values[node.output[0]] = np.array(self.shapes[node.input[0]])
             return
         if not any(isinstance(value, Operation) for value in inputs):
-            self.values |= zip(node.output, self.computed(node, inputs), strict=False)
+            computed = self.computed(node, inputs) if self.is_small(node, inputs) else []
+            self.values |= zip(node.output, computed, strict=False)
             return
         made = self.translated(node, inputs, attributes)
         made = made if isinstance(made, list) else [made]
@@ -164,6 +213,22 @@ class _Reader:
         """What is computed from weights and constants alone."""
         weights = [value for value in inputs if isinstance(value, Weight)]
         return [self.reshaped(node, weights[0])] if weights else _evaluated(node, inputs)
+
+    def is_small(self, node: onnx.NodeProto, inputs: list[Any]) -> bool:
+        """Whether working out constants ends soon and fills no memory."""
+        if any(each.HasField("g") or each.graphs for each in node.attribute):
+            return False
+        if node.op_type not in GROWING:
+            return True
+        shape = self.shapes.get(node.output[0], [0])
+        if all(shape) and prod(shape) <= SMALL:
+            return True
+        given = [each for each in inputs if isinstance(each, np.ndarray)]
+        sizes = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
+        if node.op_type not in sizes or len(given) <= sizes[node.op_type]:
+            return False
+        asked = prod(int(size) for size in given[sizes[node.op_type]].flat)
+        return asked * (given[0].size if node.op_type != "ConstantOfShape" else 1) <= SMALL
 
     def reshaped(self, node: onnx.NodeProto, first: Weight) -> Weight:
         """What a node makes of a weight: the same in another shape, or another."""
@@ -246,9 +311,9 @@ def _calls(node: onnx.NodeProto, inputs: list[Any]) -> tuple[Call, ...]:
     """The modules around a node: PyTorch's exporter notes them; else a weight's name tells one."""
     notes = {each.key: each.value for each in node.metadata_props}
     try:
-        paths = ast.literal_eval(notes["pkg.torch.onnx.name_scopes"])[:-1]
-        kinds = ast.literal_eval(notes["pkg.torch.onnx.class_hierarchy"])[:-1]
-    except (KeyError, ValueError, SyntaxError):
+        paths = _names(notes["pkg.torch.onnx.name_scopes"])
+        kinds = _names(notes["pkg.torch.onnx.class_hierarchy"])
+    except (KeyError, ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         paths = [
             value.name.rpartition(".")[0]
             for value in inputs
@@ -261,3 +326,9 @@ def _calls(node: onnx.NodeProto, inputs: list[Any]) -> tuple[Call, ...]:
             calls += containers(calls[-1] if calls else Call("", "", ""), path)
             calls.append(Call(path, path, kind.rpartition(".")[2]))
     return tuple(calls)
+
+
+def _names(text: str) -> list[str]:
+    """A note's list of names, without the last."""
+    names = ast.literal_eval(text)
+    return [str(name) for name in [*names][:-1]]

@@ -19,30 +19,33 @@ from cnncalc.importing.aten import FOLDED, PASSED_ON
 from cnncalc.importing.aten_shapes import BROADCAST
 from cnncalc.importing.operations import NAMED, Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.site import Site
+from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch.export import ExportedProgram
 
+    from cnncalc.importing.pt2.program import FileProgram
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**aten.TRANSLATORS, **aten_shapes.TRANSLATORS}
 
 
-def read_program(program: ExportedProgram, name: str) -> Sketch:
+def read_program(program: ExportedProgram | FileProgram, name: str) -> Sketch:
     """The sketch of an exported program.
 
     Raises:
         UsageError: it does not take one tensor of fixed sizes, or has no tensor as its output.
     """
     if any(map(_writes_into_a_part, program.graph.nodes)):
-        program = program.run_decompositions({})  # the same without operations in place
+        with quiet():
+            program = program.run_decompositions({})  # the same without operations in place
     return _Reader(program, name).run()
 
 
 class _Reader:
-    def __init__(self, program: ExportedProgram, name: str) -> None:
+    def __init__(self, program: ExportedProgram | FileProgram, name: str) -> None:
         self.program = program
         self.name = name
         self.values: dict[fx.Node, Any] = {}
@@ -114,10 +117,11 @@ class _Reader:
         return made
 
     def arguments(self, node: fx.Node) -> dict[str, Any]:
-        """Every argument by its name in the operator's schema."""
+        """Every argument by its name in the operator's schema, or its place if it has none."""
         schema = getattr(node.target, "_schema", None)
         if schema is None:
-            return {}
+            given = dict(enumerate(node.args)) | dict(node.kwargs)
+            return {str(key): fx.map_arg(each, self.values.get) for key, each in given.items()}
         bound = {each.name: each.default_value for each in schema.arguments}
         bound |= dict(zip(bound, node.args, strict=False)) | dict(node.kwargs)
         return {key: fx.map_arg(value, self.values.get) for key, value in bound.items()}
@@ -140,7 +144,7 @@ class _Reader:
     def site(self, node: fx.Node, arguments: dict[str, Any]) -> Site:
         value = node.meta["val"]
         first = value if isinstance(value, Tensor) else next(_tensors(value), None)
-        inputs = [each.meta["val"] for each in node.all_input_nodes]
+        inputs = [each.meta.get("val") for each in node.all_input_nodes]
         flowing = [
             meta
             for each, meta in zip(node.all_input_nodes, inputs, strict=True)
@@ -227,11 +231,19 @@ def _writes_into_a_part(node: fx.Node) -> bool:
     name = getattr(node.target, "__name__", "").partition(".")[0]
     if not name.endswith("_") or name.startswith("_") or not isinstance(part, fx.Node):
         return False
+    source = _viewed(part)
+    while source is not None and len(source.users) == 1:
+        source = _viewed(source)
+    return source is not None
+
+
+def _viewed(part: fx.Node) -> fx.Node | None:
+    """What a node shows a part of."""
     source = part.args[0] if part.op == "call_function" and part.args else None
     returns = getattr(getattr(part.target, "_schema", None), "returns", ())
     is_view = part.target is operator.getitem or any(each.alias_info for each in returns)
     changes = str(getattr(part.target, "__name__", "")).partition(".")[0].endswith("_")
-    return is_view and not changes and isinstance(source, fx.Node) and len(source.users) > 1
+    return source if is_view and not changes and isinstance(source, fx.Node) else None
 
 
 def _permuted(weight: Weight, arguments: dict[str, Any]) -> Weight:

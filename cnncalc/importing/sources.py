@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncalc import bundled
-from cnncalc.errors import UsageError, did_you_mean, shorten, torch_is_missing
+from cnncalc.errors import UsageError, did_you_mean, reason_of, shorten, torch_is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +31,11 @@ TORCHVISION = "torchvision"
 PLACES = ("torchvision.models", "torchvision.models.segmentation", "torchvision.models.video")
 """Where `torchvision:name` is looked for."""
 FORMS = "torchvision:resnet50, package.module:function, a .pt2 file or an .onnx file"
+
+
+def is_file(source: str) -> bool:
+    """Whether a source is a file, which may hold anything."""
+    return Path(source).suffix.lower() in FILES
 
 
 def read_source(
@@ -154,7 +159,7 @@ def _no_downloads(factory: Callable[..., Any]) -> dict[str, Any]:
 
 def _named(source: str, module: str, name: str) -> Callable[..., Any]:
     """A function or class of the user's, whose module is run."""
-    from cnncalc.importing.tracing import a_thing, reason_of
+    from cnncalc.importing.tracing import a_thing
 
     try:
         if find_spec(module.partition(".")[0]) is None:
@@ -182,10 +187,11 @@ def _named(source: str, module: str, name: str) -> Callable[..., Any]:
 def _read_pt2(file: str) -> Sketch:
     try:
         from cnncalc.importing.from_torch import read_program
-        from cnncalc.importing.tracing import read_file
+        from cnncalc.importing.pt2.program import read_file
     except ModuleNotFoundError as error:
         raise torch_is_missing(error, f"import of {file}") from None
-    return read_program(read_file(file), Path(file).stem)
+    name = Path(file).stem
+    return read_program(read_file(file, name), name)
 
 
 def _read_onnx(file: str) -> Sketch:

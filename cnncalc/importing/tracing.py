@@ -1,4 +1,4 @@
-"""A module, the function that makes one, or a .pt2 file -> an exported program, without weights.
+"""A module, or the function that makes one -> an exported program, without weights.
 
 Weights are never given memory: tensors that a constructor makes are on PyTorch's meta device,
 which has shapes and no numbers, and are traced as fake ones of the CPU: what the network computes
@@ -8,10 +8,8 @@ of plain numbers is kept.
 from __future__ import annotations
 
 import io
-import pickle
-import zipfile
 from collections.abc import Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +19,11 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from cnncalc.errors import UsageError, shorten
+from cnncalc.errors import UsageError, reason_of, shorten
 from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from torch.export import ExportedProgram
 
@@ -131,45 +129,3 @@ def _is_shape(value: Any) -> bool:
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         return False
     return all(isinstance(size, Integral) and int(size) > 0 for size in value)
-
-
-def read_file(file: str) -> ExportedProgram:
-    """The program in a `.pt2`, which is data: what would run code is refused.
-
-    Raises:
-        UsageError: there is none.
-    """
-    try:
-        with quiet(), _tensors_only():
-            return torch.export.load(file)
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file can make it raise
-        what = "holds no program of torch.export" if zipfile.is_zipfile(file) else "is no .pt2 file"
-        raise UsageError(f"{file}: {what}: {reason_of(error)}") from None
-
-
-@contextmanager
-def _tensors_only() -> Iterator[None]:
-    """Lets nothing but tensors be unpickled: PyTorch would run what a program's pickles say."""
-    load, load_object, loads = torch.load, torch._C._pickle_load_obj, pickle.loads
-
-    def load_tensors(*arguments: Any, **options: Any) -> Any:
-        return load(*arguments, **{**options, "weights_only": True})
-
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise pickle.UnpicklingError(
-            "it holds objects of Python, and only tensors are safe to read"
-        )
-
-    torch.load, torch._C._pickle_load_obj, pickle.loads = load_tensors, refuse, refuse
-    try:
-        yield
-    finally:
-        torch.load, torch._C._pickle_load_obj, pickle.loads = load, load_object, loads
-
-
-def reason_of(error: BaseException) -> str:
-    """`ValueError: …`, its first line."""
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first.strip()}" if first else type(error).__name__

@@ -7,7 +7,10 @@ is safe whoever wrote the file, where a checksum would refuse every copy but the
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import pickle
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -18,8 +21,10 @@ import torch
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split, reading
 from cnncalc.training.data.places import find
+from cnncalc.unpacking import Unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cnncalc.training.data.published import Published
@@ -30,6 +35,12 @@ _META = {"cifar10": "batches.meta", "cifar100": "meta"}
 _FOLDER = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _ARCHIVE = {"cifar10": "cifar-10-python.tar.gz", "cifar100": "cifar-100-python.tar.gz"}
 _LABELS = {"cifar10": ("labels", "label_names"), "cifar100": ("fine_labels", "fine_label_names")}
+
+_PACKED: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
 
 
 def read(directory: Path, entry: Published) -> Source | None:
@@ -63,17 +74,26 @@ def read(directory: Path, entry: Published) -> Source | None:
 def _unpacked(archive: Path, needed: list[str]) -> dict[str, tuple[Path, bytes]]:
     """The files of an archive by name; nothing is written to the disk."""
     contents = {}
-    with reading(archive, "a tar archive"), tarfile.open(archive) as tar:
-        for member in tar:
-            file = member.name.rsplit("/", 1)[-1]
-            if member.isfile() and file in needed:
-                content = tar.extractfile(member)
-                assert content is not None
-                contents[file] = (archive / member.name, content.read())
+    with reading(archive, "a tar archive"), _opener(archive)(archive, "rb") as packed:
+        stream: Any = Unpacked(packed, archive)
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                file = member.name.rsplit("/", 1)[-1]
+                if member.isfile() and not member.issparse() and file in needed:
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    contents[file] = (archive / member.name, content.read())
     missing = [file for file in needed if file not in contents]
     if missing:
         raise UsageError(f"{archive} holds no {', '.join(missing)}")
     return contents
+
+
+def _opener(archive: Path) -> Callable[..., Any]:
+    """By the first bytes, whatever the name says."""
+    with archive.open("rb") as file:
+        head = file.read(6)
+    return next((opener for magic, opener in _PACKED.items() if head.startswith(magic)), open)
 
 
 def _batch(path: Path, content: bytes, key: str) -> Split:

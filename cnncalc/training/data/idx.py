@@ -14,6 +14,7 @@ from torch import Tensor
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split, reading
 from cnncalc.training.data.places import find
+from cnncalc.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from cnncalc.training.data.published import Published
 
 _BYTES = 0x08
-_MOST_PACKED = 1032
-"""Deflate makes no more of a byte than this."""
 
 
 def read(directory: Path, entry: Published) -> Source | None:
@@ -64,17 +63,16 @@ def read_idx(path: Path, axes: int) -> Tensor:
     """The uint8 array of that many axes which a file holds.
 
     Raises:
-        UsageError: it cannot be read, is damaged or holds something else.
+        UsageError: it cannot be read, is damaged, unpacks to too much or holds something else.
     """
-    with reading(path, "IDX"), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+    with reading(path, "IDX"), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as packed:
+        file = Unpacked(packed, path)
         head = file.read(4 + 4 * axes)
         if len(head) < 4 + 4 * axes or head[:4] != bytes((0, 0, _BYTES, axes)):
             raise ValueError(f"it does not begin as a file of bytes with {axes} axes does")
         sizes = struct.unpack(f">{axes}I", head[4:])
         length = math.prod(sizes)
-        body = b""
-        if length <= _MOST_PACKED * path.stat().st_size:
-            body = file.read(length + 1)
+        body = file.read(length + 1)
         if len(body) != length:
             more = "more" if len(body) > length else "less"
             raise ValueError(f"it holds {more} than the {length:,} bytes it speaks of")

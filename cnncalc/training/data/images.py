@@ -15,6 +15,7 @@ from cnncalc.errors import CorruptImageError, ImageError, UsageError
 from cnncalc.training.data.dataset import Files, Stream
 from cnncalc.training.data.statistics import evenly_spaced
 from cnncalc.training.data.target import Target, times
+from cnncalc.unpacking import check
 
 _MODES = {1: "L", 3: "RGB"}
 _THREADS = min(8, os.cpu_count() or 1)
@@ -53,6 +54,7 @@ def _open(path: str, mode: str, size: tuple[int, ...] | None) -> Image.Image:
         with Image.open(path) as opened:
             if size:
                 opened.draft(None, (2 * max(size), 2 * max(size)))
+            check(path, opened.width * opened.height * len(opened.getbands()))
             turned = opened.getexif().get(ExifTags.Base.Orientation, 1) != 1
             image = _converted(ImageOps.exif_transpose(opened) if turned else opened, mode)
             if size and image.size != size:
@@ -64,6 +66,8 @@ def _open(path: str, mode: str, size: tuple[int, ...] | None) -> Image.Image:
     except Exception as error:  # noqa: BLE001 - damaged images fail in every way there is
         if isinstance(error, OSError) and error.errno is not None:
             raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
+        if isinstance(error, UsageError):
+            raise CorruptImageError(str(error)) from None
         text = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise CorruptImageError(
             f"{path}: a corrupt image: {text or type(error).__name__}"

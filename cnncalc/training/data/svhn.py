@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -11,11 +14,16 @@ import torch
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split, reading
 from cnncalc.training.data.places import find
+from cnncalc.unpacking import allowed, check
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cnncalc.training.data.published import Published
+
+
+_HEADER, _TAG, _COMPRESSED = 128, 8, 15
+_PIECE = 2**20
 
 
 def read(directory: Path, entry: Published) -> Source | None:
@@ -39,6 +47,7 @@ def _split(path: Path) -> Split:
     from scipy.io import loadmat
 
     with reading(path, "a .mat file of SVHN"):
+        _check_size(path)
         held = loadmat(str(path), variable_names=["X", "y"])
         pixels, digits = held["X"], held["y"].reshape(-1)
         if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, len(digits)):
@@ -51,3 +60,30 @@ def _split(path: Path) -> Split:
         labels[labels == 10] = 0
         images = np.ascontiguousarray(pixels.transpose(3, 2, 0, 1))
         return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _check_size(path: Path) -> None:
+    """Unpacks the variables once, piece by piece: SciPy takes the sizes that they state.
+
+    Raises:
+        UsageError: they come to more than the file may hold.
+    """
+    most, size = allowed(path), 0
+    with path.open("rb") as file:
+        order = "<" if file.read(_HEADER)[-2:] == b"IM" else ">"
+        while len(tag := file.read(_TAG)) == _TAG:
+            kind, left = struct.unpack(f"{order}II", tag)
+            if kind != _COMPRESSED:
+                file.seek(left, os.SEEK_CUR)
+                continue
+            unpacker = zlib.decompressobj()
+            data = b""
+            while not unpacker.eof and (data or left):
+                if not data:
+                    data = file.read(min(left, _PIECE))
+                    left = left - len(data) if data else 0
+                size += len(unpacker.decompress(data, _PIECE))
+                if size > most:
+                    check(path, size)
+                data = unpacker.unconsumed_tail
+            file.seek(left, os.SEEK_CUR)
