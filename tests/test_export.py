@@ -377,11 +377,11 @@ class TestFiles:
 
     def test_what_is_ended_half_way_leaves_nothing(self, tmp_path: Path) -> None:
         script = """
-import sys, time, torch
+import signal, sys, torch
 def save(program, file):
     open(file, "wb").write(b"half of it")
     print("half", flush=True)
-    time.sleep(60)
+    signal.pause()
 torch.export.save = save
 from cnncalc.cli import main
 sys.argv = ["cnncalc", "export", "mlp1", "net.pt2"]
@@ -399,7 +399,7 @@ main()
         assert child.stdout.readline() == "half\n"
         time.sleep(0.1)
         child.send_signal(signal.SIGTERM)
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=300)
         assert (child.returncode, err) == (143, "")
         assert [*tmp_path.iterdir()] == []
 
