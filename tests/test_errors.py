@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import yaml
+from users import as_a_user_with_limits
 
 import cnncalc
 from cnncalc import cli, errors, parsing
@@ -65,7 +66,7 @@ CASES = [
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _folder: None
 ) -> Runner:
     """Runs `cnncalc summarize …`, or another, in a folder that holds the spec."""
 
@@ -75,7 +76,6 @@ def run(
         name: str = "spec.yaml",
         command: str = "summarize",
     ) -> Outcome:
-        monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("signal.signal", lambda *_: None)
         if spec is not None:
             Path(name).write_bytes(spec if isinstance(spec, bytes) else spec.encode())
@@ -229,12 +229,15 @@ def test_files_that_cannot_be_read(run: Runner, tmp_path: Path) -> None:
 
 
 def test_unreadable_file(run: Runner, tmp_path: Path) -> None:
-    file = tmp_path / "spec.yaml"
-    file.write_text(VALID)
-    file.chmod(0)
-    if os.access(file, os.R_OK):
-        pytest.skip("this user may read every file")
-    assert run(None).err == "spec.yaml: cannot be read: Permission denied\n"
+    assert run(VALID).status == 0
+    tmp_path.chmod(0o755)
+    (tmp_path / "spec.yaml").chmod(0)
+    refused = (2, "", "spec.yaml: cannot be read: Permission denied\n")
+    as_a_user_with_limits(lambda: _equal(tuple(run(None)), refused), tmp_path)
+
+
+def _equal(one: object, other: object) -> None:
+    assert one == other
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
