@@ -33,11 +33,12 @@ def find(name: str) -> tuple[Path, str | None] | None:
     name = name.removesuffix(".yaml")
     if not name.isidentifier() or len(name) > LONGEST_NAME:
         return None
+    known = files()
     file = folder() / f"{name}.yaml"
-    if file.is_file():
+    if file in known:  # where LeNet.yaml opens lenet.yaml, it is no name of a network still
         return file, None
     mention = f"{name}:".encode()
-    for file in files():
+    for file in known:
         if mention in file.read_bytes() and name in _variants(file):
             return file, name
     return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import yaml
 
 from cnncalc.errors import FieldError, LimitError, Mark, Place, SyntaxSpecError, shorten
-from cnncalc.source import Mapping, Sequence, Source
+from cnncalc.source import Mapping, Sequence, Source, place_of_last
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,13 @@ MAX_VALUES = 400_000
 MAX_DIGITS = 60
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NOT_TEXT = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+"""What no YAML may hold, and the byte order mark within a text, which loaders read apart."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DIRECTIVES = re.compile(r"%(YAML\s+1\.[12]|TAG\s.*)\s*(#.*)?")
+"""Lines of directives that every loader reads; others it may refuse or pass over."""
 
 
 def parse(source: Source) -> Any:
@@ -35,15 +42,42 @@ def parse(source: Source) -> Any:
         SyntaxSpecError: it is not YAML, or YAML that a spec may not use.
         LimitError: it is too deep or too large.
     """
-    try:
-        return _Composer(source).document()
-    except yaml.YAMLError as error:
-        from cnncalc.syntax import explained
+    if found := _NOT_TEXT.search(source.text):
+        _refuse_character(source, found)
+    return _parse(source, len(source.text))
 
-        message, mark, hint = explained(source.text, error)
-        raise SyntaxSpecError(message, place=source.place(mark), hint=hint) from None
-    except UnicodeEncodeError:  # half a character, from a command line that is not UTF-8
-        raise SyntaxSpecError("is not UTF-8 text", place=Place(source.name, 1, 1)) from None
+
+def _parse(source: Source, end: int) -> Any:
+    """The data of a text, read up to `end`."""
+    try:
+        return _Composer(source, end).document()
+    except yaml.YAMLError as error:
+        mark: Any = getattr(error, "problem_mark", None)
+        if mark is None or "nesting depth" not in str(error):
+            from cnncalc.syntax import explained
+
+            message, place, hint = explained(source.text, error)
+            raise SyntaxSpecError(message, place=source.place(place), hint=hint) from None
+        deepest = mark.index, (mark.line, mark.column)
+    # libyaml counts to its own bound before it hands out the value that exceeds ours.
+    if deepest[0] < end:
+        return _parse(source, deepest[0])
+    raise _too_deep(source.place(deepest[1]))
+
+
+def _too_deep(place: Place) -> LimitError:
+    return LimitError(f"is nested over {MAX_DEPTH} deep", place=place)
+
+
+def _refuse_character(source: Source, found: re.Match[str]) -> NoReturn:
+    """Raises `SyntaxSpecError` for a character that is no text."""
+    if "\ud800" <= found.group() <= "\udfff":  # from a command line that is not UTF-8
+        raise SyntaxSpecError("is not UTF-8 text", place=Place(source.name, 1, 1))
+    raise SyntaxSpecError(
+        f"holds the control character {found.group()!r}",
+        place=place_of_last(source.name, source.text[: found.end()]),
+        hint="is this a text file? save it as UTF-8",
+    )
 
 
 def parse_value(text: str, name: str) -> Any:
@@ -54,9 +88,11 @@ def parse_value(text: str, name: str) -> Any:
 class _Composer:
     """Builds data from the parser's events; every value is counted as it is made."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, end: int) -> None:
         self.source = source
-        self.events: Iterator[yaml.Event] = yaml.parse(source.text, Loader=_LOADER)
+        events = yaml.parse(source.text[:end], Loader=_LOADER)
+        in_python = issubclass(_LOADER, yaml.scanner.Scanner)
+        self.events: Iterator[yaml.Event] = self.checked(events) if in_python else events
         self.anchors: dict[str, tuple[Any, int] | None] = {}
         self.values = 0
 
@@ -68,8 +104,40 @@ class _Composer:
                 documents += 1
                 if documents > 1:
                     self.fail(event, "a second document", hint="a file holds one network")
+                if event.explicit:
+                    self.check_directives(event)
                 data = self.value(next(self.events), 0)
         return data
+
+    def checked(self, events: Iterator[Any]) -> Iterator[yaml.Event]:
+        """The events of PyYAML's own parser, which lets half a character pass that is escaped."""
+        start = 0
+        try:
+            for event in events:
+                if isinstance(event, yaml.ScalarEvent) and event.style == '"':
+                    mark: Any = event.start_mark
+                    start = mark.index
+                    if _SURROGATE.search(event.value):
+                        break
+                yield event
+            else:
+                return
+        except (ValueError, OverflowError):  # from chr() or int()
+            pass
+        from cnncalc.syntax import stumbled
+
+        message, mark, hint = stumbled(self.source.text, start)
+        raise SyntaxSpecError(message, place=self.source.place(mark), hint=hint)
+
+    def check_directives(self, start: Any) -> None:
+        """A directive that some loaders pass over is refused by all."""
+        lines = self.source.text.splitlines()[: start.end_mark.line]
+        for number, line in enumerate(lines):
+            if line.startswith("%") and not _DIRECTIVES.fullmatch(line):
+                from cnncalc.syntax import DIRECTIVE
+
+                message, hint = DIRECTIVE
+                raise SyntaxSpecError(message, place=self.source.place((number, 0)), hint=hint)
 
     def value(self, event: yaml.Event, depth: int) -> Any:
         if isinstance(event, yaml.ScalarEvent):
@@ -81,7 +149,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if depth >= MAX_DEPTH:
-            raise LimitError(f"is nested over {MAX_DEPTH} deep", place=self.place(event))
+            raise _too_deep(self.place(event))
         if event.tag is not None and not event.implicit:  # type: ignore[attr-defined]
             self.refuse_tag(event)
         before = self.values
@@ -159,8 +227,10 @@ class _Composer:
             )
 
     def refuse_tag(self, event: Any) -> NoReturn:
-        tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-        self.fail(event, f"the tag {shorten(tag)}: a spec has no tags", hint="put text in quotes")
+        from cnncalc.syntax import refused_tag
+
+        message, hint = refused_tag(str(event.tag).replace("tag:yaml.org,2002:", "!!"))
+        self.fail(event, message, hint=hint)
 
     def place(self, event: yaml.Event) -> Place:
         return self.source.place(_mark(event))

@@ -129,7 +129,7 @@ def read(path: str) -> Source:
 def _decode(name: str, data: bytes) -> str:
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        text = data.decode(encoding)
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding == "utf-16":
             raise SyntaxSpecError(
@@ -138,20 +138,12 @@ def _decode(name: str, data: bytes) -> str:
         shown = data[: error.start].decode(errors="replace") + "\ufffd"
         raise SyntaxSpecError(
             f"is not UTF-8 text: byte 0x{data[error.start]:02x}",
-            place=_place_of_last(name, shown),
+            place=place_of_last(name, shown),
             hint="save the file as UTF-8",
         ) from None
-    match = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", text)
-    if match:
-        raise SyntaxSpecError(
-            f"holds the control character {match.group()!r}",
-            place=_place_of_last(name, text[: match.end()]),
-            hint="is this a text file? save it as UTF-8",
-        )
-    return text
 
 
-def _place_of_last(name: str, text: str) -> Place:
+def place_of_last(name: str, text: str) -> Place:
     """The place of the last character of a text."""
     lines = re.split(r"\r\n|[\n\r\x85\u2028\u2029]", text)
     return Place(name, len(lines), len(lines[-1]), lines[-1] if "\0" not in text else "")

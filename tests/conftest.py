@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,26 @@ GOLDENS = Path(__file__).parent / "goldens"
 # A busy machine is no reason for an example to fail.
 settings.register_profile("cnncalc", deadline=None)
 settings.load_profile("cnncalc")
+
+
+# ── The user's environment ───────────────────────────────────────────────────────────────────────
+# It colours, folds and words what is printed. A test that wants a value sets it.
+VARYING = (
+    *("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"),
+    *("GITHUB_ACTIONS", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "MPLBACKEND", "SOURCE_DATE_EPOCH"),
+    *("CUBLAS_WORKSPACE_CONFIG", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
+    *("PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONSTARTUP"),
+)
+
+
+@pytest.hookimpl(trylast=True)  # pytest's own report is as the user wants it
+def pytest_configure() -> None:
+    for name in VARYING:
+        os.environ.pop(name, None)
+    os.environ["TERM"] = "xterm-256color"
+
+
+# ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -84,5 +84,5 @@ def on_terminal(*arguments: str, columns: int = 80, **changes: str) -> str:
         pass  # the other side has closed
     finally:
         os.close(mine)
-    assert child.wait(timeout=60) == 0, received.decode(errors="replace")
+    assert child.wait(timeout=300) == 0, received.decode(errors="replace")
     return received.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -125,6 +125,8 @@ def test_examples_run(
         pytest.importorskip("matplotlib", reason="what draws is not installed")
     if command == "import":
         pytest.importorskip("torchvision", reason="what it imports from is not installed")
+    if command == "verify":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
     if line.startswith("cnncalc export"):
         pytest.importorskip("onnxscript", reason="what exports is not installed")
         pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -119,7 +119,7 @@ def test_named_pipe_is_written_to(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: received.append(pipe.read_text(encoding="utf-8")))
     reader.start()
     assert run("summarize", "lenet", "-o", str(pipe)).returncode == 0
-    reader.join(timeout=10)
+    reader.join(timeout=300)
     assert received[0].startswith("LeNet")
     assert pipe.is_fifo()
 
@@ -284,6 +284,6 @@ main()
     assert child.stderr.readline() == b"ready\n"
     time.sleep(0.2)
     child.send_signal(number)
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=300)
     assert (child.returncode, out) == (status, b"")
     assert err.replace(b"ready\n", b"") == b""

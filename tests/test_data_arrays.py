@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from data_files import samples
 
 from cnncalc import UsageError
 
+np = pytest.importorskip("numpy", reason="numpy, and so PyTorch, is not installed")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset  # noqa: E402

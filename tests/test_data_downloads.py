@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.error import URLError
 
 import pytest
 from data_files import write_cifar, write_mnist
+from users import as_a_user_with_limits
 
 from cnncalc import OutputError, UsageError
 
@@ -176,12 +176,13 @@ def test_messages(tmp_path: Path, name: str, directory: Any, message: str) -> No
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a user with limits")
 def test_folder_that_may_not_be_read(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    with pytest.raises(UsageError, match="closed: cannot be read: Permission denied"):
-        mnist(directory=closed)
+    def check() -> None:
+        with pytest.raises(UsageError, match="closed: cannot be read: Permission denied"):
+            mnist(directory=Path("closed"))
+
+    (tmp_path / "closed").mkdir(mode=0)
+    as_a_user_with_limits(check, tmp_path)
 
 
 @pytest.mark.parametrize(

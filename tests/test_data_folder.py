@@ -6,12 +6,12 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from data_files import write_images
 
 from cnncalc import UsageError
 
+np = pytest.importorskip("numpy", reason="numpy, and so PyTorch, is not installed")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

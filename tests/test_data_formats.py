@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from data_files import Arrays, idx, pack, write_cifar, write_images, write_mnist, write_svhn
 
 from cnncalc import UsageError
 
+np = pytest.importorskip("numpy", reason="numpy, and so PyTorch, is not installed")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from cnncalc.training.data import DataSet, Split, load_data  # noqa: E402

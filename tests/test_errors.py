@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import yaml
+from users import as_a_user_with_limits
 
 import cnncalc
 from cnncalc import cli, errors, parsing
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 BROKEN = Path(__file__).parent / "broken"
 VALID = "input: [3, 12, 12]\nlayers:\n  - relu\n"
-SECONDS = 3.0
-"""Most processor time of one message in this process; a second, and room for a busy machine."""
 
 
 class Case(NamedTuple):
@@ -68,9 +66,9 @@ CASES = [
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _folder: None
 ) -> Runner:
-    """Runs `cnncalc summarize …`, or another, in a folder that holds the spec, within a time."""
+    """Runs `cnncalc summarize …`, or another, in a folder that holds the spec."""
 
     def invoke(
         spec: str | bytes | None,
@@ -78,15 +76,12 @@ def run(
         name: str = "spec.yaml",
         command: str = "summarize",
     ) -> Outcome:
-        monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("signal.signal", lambda *_: None)
         if spec is not None:
             Path(name).write_bytes(spec if isinstance(spec, bytes) else spec.encode())
         monkeypatch.setattr("sys.argv", ["cnncalc", command, name, *arguments])
-        begin = time.process_time()
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        assert time.process_time() - begin < SECONDS
         return Outcome(ended.value.code, *capsys.readouterr())
 
     return invoke
@@ -119,7 +114,6 @@ def test_broken_spec(case: Case, run: Runner) -> None:
 
 
 def _load_torch() -> None:
-    """So that it is no part of a message's time."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     torch.optim.SGD([torch.zeros(1)])
 
@@ -147,11 +141,11 @@ SYNTAX = [case for case in CASES if case.id is not None and case.id.startswith("
 
 @pytest.mark.parametrize("case", SYNTAX)
 def test_without_libyaml(case: Case, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyYAML's own parser words its complaints otherwise: the reader sees the same line."""
+    """PyYAML's own parser words its complaints otherwise: the reader sees the same message."""
     monkeypatch.setattr(parsing, "_LOADER", yaml.SafeLoader)
     status, _, err = run(case.spec)
     assert status == 2
-    assert split(err)[1].split(":")[1] == case.message.split(":")[0]
+    assert split(err)[1] == f"spec.yaml:{case.message}"
 
 
 def test_rows_before_a_shape_error(run: Runner) -> None:
@@ -235,12 +229,15 @@ def test_files_that_cannot_be_read(run: Runner, tmp_path: Path) -> None:
 
 
 def test_unreadable_file(run: Runner, tmp_path: Path) -> None:
-    file = tmp_path / "spec.yaml"
-    file.write_text(VALID)
-    file.chmod(0)
-    if os.access(file, os.R_OK):
-        pytest.skip("this user may read every file")
-    assert run(None).err == "spec.yaml: cannot be read: Permission denied\n"
+    assert run(VALID).status == 0
+    tmp_path.chmod(0o755)
+    (tmp_path / "spec.yaml").chmod(0)
+    refused = (2, "", "spec.yaml: cannot be read: Permission denied\n")
+    as_a_user_with_limits(lambda: _equal(tuple(run(None)), refused), tmp_path)
+
+
+def _equal(one: object, other: object) -> None:
+    assert one == other
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")

@@ -1,4 +1,4 @@
-"""Mutated specs: an error of cnncalc's, or a table; never anything else, and soon.
+"""Mutated specs: an error of cnncalc's, or a table; never anything else.
 
 Valid files are edited by character, line and token, and specs are grown from random structures
 of the format's own words.
@@ -7,7 +7,6 @@ of the format's own words.
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
-SECONDS = 10
-"""A valid file may be a large network: its table takes longer than a message."""
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=250)
 TEXTS = [file.read_text(encoding="utf-8") for file in bundled.files()]
 NASTY = [
@@ -105,7 +102,6 @@ EDITS = [change_characters, change_lines, change_token, change_token]
 
 def check(make: Callable[[], cnncalc.Summary]) -> None:
     """An error of cnncalc's with a message of few lines, or a table that every format writes."""
-    begin = time.process_time()
     try:
         summary = make()
         if len(summary.layers) <= 200:
@@ -116,7 +112,6 @@ def check(make: Callable[[], cnncalc.Summary]) -> None:
         well_formed = 1 <= len(lines) <= 3 and all(line.isprintable() for line in lines)
         if not well_formed or isinstance(error, OutputError):
             pytest.fail(f"no message: {error}")
-    assert time.process_time() - begin < SECONDS
 
 
 @FIXTURES

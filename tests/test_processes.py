@@ -140,7 +140,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("joint")
     command = [*TORCHRUN, str(TESTS / "joint_runs.py"), str(folder)]
     done = subprocess.run(
-        command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300
+        command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
@@ -226,17 +226,17 @@ def test_a_restart_resumes_by_itself(joint: Path, tmp_path: Path) -> None:
         text=True,
     )
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not [*tmp_path.glob("runs/*/checkpoints/last.pt")]:
             assert time.monotonic() < until
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(process_of(process.pid, 1), signal.SIGKILL)
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=600)
     finally:
         if process.poll() is None:
             process.terminate()  # and with it its processes
-            process.wait(60)
+            process.wait(300)
     assert process.returncode == 0, errors
     (run,) = (tmp_path / "runs").iterdir()
     assert output == f"{run.relative_to(tmp_path)}\n"

@@ -231,7 +231,7 @@ def test_runs_that_begin_together_have_their_own_folders(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda _: "now")
-    made, together, make = [], threading.Barrier(2, timeout=10), Path.mkdir
+    made, together, make = [], threading.Barrier(2, timeout=300), Path.mkdir
 
     def both_at_once(path: Path, *args: Any, **options: Any) -> None:
         if path.name == "tiny-now":

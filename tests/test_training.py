@@ -295,7 +295,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
             break
     time.sleep(0.5)
     process.terminate()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 143
     assert f"go on with: cnncalc train --resume '{tmp_path / 'my run'}'" in errors
     assert (tmp_path / "my run" / "checkpoints" / "last.pt").exists()

@@ -30,22 +30,30 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        write(f"cnncalc {__version__}\n")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--verbose",
+            help="With --version: what a bug report needs of this machine as well.",
         ),
     ] = False,
 ) -> None:
-    pass
+    if verbose and not version:
+        context.fail("--verbose goes with --version")
+    if version:
+        if verbose:
+            from cnncalc.machine import report
+
+            write(report())
+        else:
+            write(f"cnncalc {__version__}\n")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        context.fail("Missing command.")
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ too, sees the same batches as one that was never interrupted.
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from torch.utils.data import DataLoader
 
+from cnncalc.machine import cores
 from cnncalc.training.augment import augment_pixels, cutout, jitter, mix
 from cnncalc.training.data.dataset import Split, Stream
 from cnncalc.training.processes import here
@@ -114,7 +114,7 @@ def streamed(
     loader: DataLoader[Any] = DataLoader(
         stream,
         batch_sampler=[part.tolist() for part in parts],
-        num_workers=max(min((os.cpu_count() or 1) // here().local_count, MAX_WORKERS), 1),
+        num_workers=max(min(cores() // here().local_count, MAX_WORKERS), 1),
         pin_memory=device.type == "cuda",
         generator=torch.Generator().manual_seed(seed),  # else it draws from the model's numbers
         worker_init_fn=leave_signals,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -12,13 +11,14 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cnncalc.errors import CorruptImageError, ImageError, UsageError
+from cnncalc.machine import cores
 from cnncalc.training.data.dataset import Files, Stream
 from cnncalc.training.data.statistics import evenly_spaced
 from cnncalc.training.data.target import Target, times
 from cnncalc.unpacking import check
 
 _MODES = {1: "L", 3: "RGB"}
-_THREADS = min(8, os.cpu_count() or 1)
+_THREADS = min(8, cores())
 _SAMPLE = 64
 _COLOURED = 32
 """Channels that differ by more levels than JPEG makes of grey show colour."""

@@ -1,0 +1,42 @@
+"""The scripts beside the suite that are more than one command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def oldest(*extras: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / "oldest"), *extras]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.parametrize("extras", [(), ("test",), ("test", "train")])
+def test_constraints_are_the_lowest_versions_of_pyproject(extras: tuple[str, ...]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in extras:
+        wanted += project["optional-dependencies"][extra]
+    done = oldest(*extras)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [line.replace(">=", "==") for line in wanted]
+    assert any(line.startswith("pyyaml==") for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("tset", "pyproject.toml has no extra tset; it has train, "),
+        ("benchmarks", "pyproject.toml: torchinfo: states no lowest version as name>=version"),
+    ],
+)
+def test_what_has_no_lowest_version(extra: str, message: str) -> None:
+    done = oldest(extra)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
