@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from imitated.sitecustomize import imitate
 from support import conv, network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+# Tensors this small are slower on several cores, and far slower on busy ones: threads wait for each
+# other at full speed. PyTorch reads this when it is imported, here and in child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GOLDENS = Path(__file__).parent / "goldens"
 
-# A busy machine is no reason for an example to fail.
-settings.register_profile("cnncalc", deadline=None)
-settings.load_profile("cnncalc")
+# A busy machine is no reason for an example to fail. The first two draw the same in every run, so
+# that a change of the code, not chance, makes a test fail. `examples` scales with these numbers.
+PROFILES = {"quick": 25, "exhaustive": 200, "proofs": 4000}
+for profile, number in PROFILES.items():
+    fixed = {"derandomize": True, "database": None} if profile != "proofs" else {}
+    settings.register_profile(profile, max_examples=number, deadline=None, **fixed)
 
 
 # ── The user's environment ───────────────────────────────────────────────────────────────────────
@@ -44,16 +52,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="Write the goldens from the present output."
     )
+    parser.addoption(
+        "--bfloat16",
+        choices=["detected", "yes", "no"],
+        default="detected",
+        help="Whether the processor has units for bfloat16, which `precision: auto` then takes.",
+    )
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several cores, and far slower on busy ones."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def pytest_configure(config: pytest.Config) -> None:
+    answer = config.getoption("--bfloat16")
+    if answer != "detected":
+        imitate(answer)
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("exhaustive" if is_exhaustive(config) else "quick")
+
+
+def is_exhaustive(config: pytest.Config) -> bool:
+    """Whether the tests are chosen that the second command of the README leaves out."""
+    return config.getoption("-m").startswith("exhaustive")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What draws its examples is of both tiers: the exhaustive one draws eight times as many."""
+    if is_exhaustive(config):
+        for item in items:
+            drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+            if drawn or item.get_closest_marker("drawn"):
+                item.add_marker("exhaustive")
 
 
 @pytest.fixture(scope="session")

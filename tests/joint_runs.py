@@ -33,9 +33,11 @@ DROPOUT = network(
     name="drops",
 )
 AUGMENT = {"crop": 1, "flip": True, "cutout": 2, "color_jitter": 0.2, "mixup": 0.2, "cutmix": 1.0}
+EXACT = {"precision": "float32"}
 RUNS: dict[str, dict[str, Any]] = {
     # 1,295 samples in batches of 65 end in one of 60; 143 and 359 are evaluated.
     "rich": {
+        **EXACT,
         "steps": 50,
         "batch_size": 65,
         "data.validation": 0.1,
@@ -45,11 +47,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "augment": AUGMENT,
     },
     # Batches of 8 in parts of 3, 3 and 2; 25 samples end in a batch of one.
-    "parts": {"steps": 12, "batch_size": 8, "accumulate": 3, "augment.crop": 1},
-    "stream": {"steps": 5, "batch_size": 8, "augment.flip": True},
+    "parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3, "augment.crop": 1},
+    "stream": {**EXACT, "steps": 5, "batch_size": 8, "augment.flip": True},
     "apart": {"steps": 3, "batch_size": 8, "sync_batch_norm": False},
-    "drops": {"steps": 50, "batch_size": 65},
-    "drops in parts": {"steps": 12, "batch_size": 8, "accumulate": 3},
+    "drops": {**EXACT, "steps": 50, "batch_size": 65},
+    "drops in parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3},
+    "rounded": {"precision": "bfloat16", "steps": 50, "batch_size": 65},
 }
 OF_ARRAYS = ("parts", "apart", "drops in parts")
 LONG = {"steps": 100, "batch_size": 64}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imitated import sitecustomize
 
 from cnncalc.cli import main
 
@@ -28,11 +29,17 @@ layers:
 """
 
 
+def search_path(*folders: Path) -> str:
+    """PYTHONPATH of a child process that answers as this one does (`pytest --bfloat16`)."""
+    imitated = [Path(sitecustomize.__file__).parent] if sitecustomize.VARIABLE in os.environ else []
+    return os.pathsep.join(map(str, [ROOT, *imitated, *folders]))
+
+
 def environment(**changes: str) -> dict[str, str]:
     """The environment of a child process, without what would change its output."""
     dropped = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONIOENCODING", "PYTHONUTF8")
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
-    return {**kept, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **changes}
+    return {**kept, "TERM": "xterm-256color", "PYTHONPATH": search_path(), **changes}
 
 
 def run(

@@ -10,6 +10,8 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from hypothesis import settings as Settings  # noqa: N812 - its default is the profile's
 from typer.testing import CliRunner
 
 import cnncalc
@@ -17,6 +19,10 @@ from cnncalc import bundled as library
 from cnncalc.cli import app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _pytest.mark import ParameterSet
+
     from cnncalc import LayerSummary, Summary, Verification
 
 LECTURES = (
@@ -119,6 +125,27 @@ def _atom(tokens: list[str]) -> Fraction:
     if token + closing not in ("()", "⌊⌋", "⌈⌉"):
         raise ValueError(f"{token!r} is closed by {closing!r}")
     return {"(": value, "⌊": Fraction(math.floor(value)), "⌈": Fraction(math.ceil(value))}[token]
+
+
+def examples(number: int) -> int:
+    """How many examples a test draws: of so many a quarter in the quick tier, twice as many in the
+    exhaustive one, forty times as many for `scripts/proofs` (the profiles of conftest.py)."""
+    return max(2, number * Settings.default.max_examples // 100)
+
+
+def by_tier(
+    cases: Iterable[Any], *quick: str, name: Callable[[Any], str] = str
+) -> list[ParameterSet]:
+    """Parameters of a test: those that `quick` names, and the others for the exhaustive tier."""
+    cases = [*cases]
+    missing = {*quick} - {name(case) for case in cases}
+    assert not missing, f"there is no {', '.join(sorted(missing))}"
+    return [
+        pytest.param(
+            case, id=name(case), marks=() if name(case) in quick else pytest.mark.exhaustive
+        )
+        for case in cases
+    ]
 
 
 def representatives() -> list[str]:

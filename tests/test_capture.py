@@ -39,6 +39,8 @@ NET = network([1, 8, 8], *LAYERS, {"dropout": 0.2}, {"linear": 10}, name="tiny")
 EPOCH = 5
 """Steps of an epoch: 1,438 images in batches of 300, the last of 238."""
 
+pytestmark = pytest.mark.training
+
 
 class Recorder:
     """In place of CUDA."""

@@ -6,6 +6,8 @@ import csv
 import importlib.util
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -68,13 +70,55 @@ def test_readme_begins_with_two_commands_and_ci_runs_the_second() -> None:
     assert len(commands) == 2
     assert all("\n" not in command for command in commands)
     assert commands[0].endswith("cnncalc summarize lenet.yaml")
-    assert "pytest" in shlex.split(commands[1])[-3]
+    assert ".venv/bin/pytest -n auto" in commands[1]
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "README.md" in ci
-    assert "pytest" not in ci
+    reads = re.search(r'^run "\$\((awk .* README\.md)\)"$', ci, re.MULTILINE)
+    assert reads is not None
+    done = subprocess.run(["bash", "-c", reads[1]], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.decode().splitlines() == [commands[1]]
 
 
-@pytest.mark.slow
+def test_every_line_of_ci_is_run_and_a_failure_is_its_status(tmp_path: Path) -> None:
+    """The script itself, on programs that say what they are called with."""
+    for folder in (".ci", ".venv/bin", "scripts"):
+        (tmp_path / folder).mkdir(parents=True)
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    count = len(re.findall("^run ", ci, re.MULTILINE))
+    stubs = [tmp_path / name for name in re.findall(r"scripts/[\w-]+", ci)]
+    stubs.append(tmp_path / ".venv" / "bin" / "pytest")
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    readme = "```sh\nfirst\n```\n```sh\n.venv/bin/pytest all\n```\n"
+    (tmp_path / "README.md").write_text(readme, encoding="utf-8")
+    for wrong, failures in (("none", 0), ("-m exhaustive ", 1), ("--bfloat16", 1), ("", count)):
+        lines = ["#!/bin/sh", 'echo "called: $*"', f'case "$* " in *"{wrong}"*) exit 1;; esac']
+        for stub in stubs:
+            stub.write_text("\n".join(lines), encoding="utf-8")
+            stub.chmod(0o755)
+        script = ["bash", str(tmp_path / ".ci" / "run")]
+        done = subprocess.run(script, capture_output=True, check=False, text=True)
+        called = re.findall("^called: (.*)$", done.stdout, re.MULTILINE)
+        assert called[0] == "all"
+        assert called[1].endswith("-m exhaustive")
+        assert "--bfloat16=yes -m training and not" in called[2]
+        assert done.stderr.count("by the clock") == len(called) == count
+        assert (done.stderr.count("FAILED"), done.returncode) == (failures, int(failures > 0))
+
+
+def test_proofs_are_listed_and_those_that_are_not_there_refused() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "proofs")]
+    done = subprocess.run(script, capture_output=True, check=True, text=True)
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert "fuzz" in names
+    assert all(len(line.split()) > 3 for line in done.stdout.splitlines())
+    done = subprocess.run([*script, "nothing"], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"nothing: no proof has this name; there are {', '.join(names)}\n"
+    source = (ROOT / "scripts" / "proofs").read_text(encoding="utf-8")
+    files = re.findall(r'"((?:tests|scripts|benchmarks)/\w+\.py)', source)
+    assert len(files) >= len(names)
+    assert all((ROOT / file).is_file() for file in files)
+
+
 def test_training_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over 96% of the test images are right, and the curve is drawn."""
     pytest.importorskip("torch", reason="PyTorch is not installed")

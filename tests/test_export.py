@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from processes import SMALL, environment, invoke
-from support import conv, network
+from support import by_tier, conv, network
 from users import as_a_user_with_limits
 
 import cnncalc
@@ -38,7 +38,9 @@ TINY = network([3, 6, 6], conv(4, 3), "relu", init={"seed": 1})
 def compare(spec: Any, file: Path) -> None:
     """The file in onnxruntime and the module agree; the file passes ONNX's checker."""
     onnx.checker.check_model(str(file), full_check=True)
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_inputs()] == ["input"]
     assert [port.name for port in session.get_outputs()] == ["output"]
     assert session.get_inputs()[0].shape[0] == "batch"
@@ -59,16 +61,16 @@ def seeded(name: str) -> Any:
 
 
 class TestOnnx:
-    @pytest.mark.slow
-    @pytest.mark.parametrize("name", ["lenet", "lenet5_1998", "googlenet", "resnet18"])
+    @pytest.mark.parametrize(
+        "name", by_tier(["lenet", "lenet5_1998", "googlenet", "resnet18"], "lenet")
+    )
     def test_bundled_networks_agree_in_onnxruntime(self, name: str, tmp_path: Path) -> None:
         spec = seeded(name)
         cnncalc.export(spec, tmp_path / "net.onnx")
         compare(spec, tmp_path / "net.onnx")
         assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("axes", [1, 2, 3])
+    @pytest.mark.parametrize("axes", by_tier([1, 2, 3], "2"))
     def test_tricky_layers_agree_in_onnxruntime(self, axes: int, tmp_path: Path) -> None:
         """One network of what ONNX has other words for."""
         same = {"kernel_size": 3, "stride": 2, "padding": "same"}
@@ -104,7 +106,7 @@ class TestOnnx:
         cnncalc.export(spec, tmp_path / "net.onnx")
         compare(spec, tmp_path / "net.onnx")
 
-    @pytest.mark.slow
+    @pytest.mark.exhaustive
     def test_pools_of_every_rounding_and_divisor(self, tmp_path: Path) -> None:
         """PyTorch's exporter alone leaves divisors out, and rounds up where PyTorch does not."""
         up = {"ceil_mode": True}
@@ -234,7 +236,6 @@ class TestProgram:
 
 
 class TestWeights:
-    @pytest.mark.slow
     def test_of_torchvision(self, tmp_path: Path) -> None:
         theirs = torchvision.models.resnet18().eval()
         torch.save(theirs.state_dict(), tmp_path / "theirs.pth")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from strategies import STRATEGIES, choice
+from support import examples
 
 import cnncalc
 from cnncalc import bundled
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
-FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=250)
+FIXTURES = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(250)
+)
 TEXTS = [file.read_text(encoding="utf-8") for file in bundled.files()]
 NASTY = [
     *("0", "-1", "1.5", "1e3", "1e400", ".nan", "-.inf", "9" * 20, "9" * 61, "0x10", "2147483648"),
@@ -301,12 +304,13 @@ def test_names_of_files(name: str) -> None:
         cnncalc.load(name)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("texts", [mutated().map(as_data), SPECS], ids=["edits", "random"])
 def test_the_fuzz_is_worth_its_time(texts: Any) -> None:
     """Tables and errors are both common, and the errors are not all of one kind."""
     outcomes = []
 
-    @settings(FIXTURES, max_examples=300, database=None, derandomize=True)
+    @settings(FIXTURES, max_examples=examples(300))
     @given(texts)
     def sample(data: Any) -> None:
         try:

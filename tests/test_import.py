@@ -40,9 +40,6 @@ SIDES = {"alexnet": 64, "inception_v3": 96}
 BUNDLED = ("lenet", "lenet5_1998", "alexnet", "googlenet", "mlp3", "conv_example")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def read(module: nn.Module, shape: tuple[int, ...], *, blocks: bool = False) -> Imported:
     """The spec of a module, without the command line."""
     return imported(read_program(trace(module, shape, "it"), "it"), blocks=blocks)
@@ -90,7 +87,7 @@ def test_published_figures_and_the_same_outputs(name: str) -> None:
     assert_same(name, PUBLISHED[name])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", LARGE)
 def test_published_figures_and_the_same_outputs_of_large_networks(name: str) -> None:
     assert_same(name, LARGE[name])

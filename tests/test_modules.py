@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 
 torch = pytest.importorskip("torch", reason="the modules are PyTorch's")
 
@@ -38,7 +39,7 @@ def test_same_ring_gives_the_size_that_tensorflow_documents(
         assert places[-1] + extent == size + after, "no unit of the ring is spare"
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(sizes=SIZES, kernel=ODD)
 def test_same_windows_of_stride_1_are_torchs(sizes: list[int], kernel: int) -> None:
     """For odd windows the ring is even, and PyTorch can say it by itself."""
@@ -59,7 +60,7 @@ def test_same_windows_of_stride_1_are_torchs(sizes: list[int], kernel: int) -> N
             torch.testing.assert_close(pool(x), padded(x))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     sizes=SIZES,
     kernel=st.integers(1, 4),
@@ -94,7 +95,7 @@ def test_same_average_divides_by_what_it_is_told() -> None:
     assert pool(ones).flatten().tolist() == [1.0] * 4
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(sizes=SIZES)
 def test_channel_layer_norm_is_a_layer_norm_of_channels_last(sizes: list[int]) -> None:
     x = images(sizes)

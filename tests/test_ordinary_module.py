@@ -115,7 +115,6 @@ print(*model.state_dict())
 """
 
 
-@pytest.mark.slow
 def test_a_fresh_interpreter_reads_its_pickle(tmp_path: Path) -> None:
     model, x = built("branches")
     file = tmp_path / "model.pt"
@@ -150,7 +149,6 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("name", ["branches", "moved numbers"])
 def test_it_compiles_without_a_graph_break(name: str) -> None:
@@ -162,7 +160,6 @@ def test_it_compiles_without_a_graph_break(name: str) -> None:
     torch.testing.assert_close(torch.autograd.grad(compiled(x).sum(), weights), expected)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_exported_for_any_batch(name: str) -> None:
     model, x = built(name)

@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import joint_runs  # noqa: E402
+from processes import search_path  # noqa: E402
 
 from cnncalc.cli import main  # noqa: E402
 from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
@@ -29,8 +30,7 @@ from cnncalc.training.shares import Share  # noqa: E402
 TESTS = Path(__file__).resolve().parent
 ENVIRONMENT = {
     **os.environ,
-    "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
-    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": search_path(TESTS),
 }
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
 GIVEN = {
@@ -41,6 +41,10 @@ GIVEN = {
     "LOCAL_WORLD_SIZE": "4",
     "TORCHELASTIC_RESTART_COUNT": "2",
 }
+
+
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("joint")]
+"""By one worker: the processes of the fixture `joint` are started once."""
 
 
 # --- one process by itself ------------------------------------------------------------------------
@@ -151,8 +155,6 @@ def saw(joint: Path, rank: int) -> Any:
     return json.loads((joint / f"{rank}.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", ["rich", "parts", "stream", "drops", "drops in parts"])
 def test_the_curve_does_not_depend_on_the_number_of_processes(
     name: str, joint: Path, tmp_path: Path
@@ -169,13 +171,24 @@ def test_the_curve_does_not_depend_on_the_number_of_processes(
         assert theirs == pytest.approx(ours, rel=1e-5)
 
 
-@pytest.mark.slow
+def test_in_bfloat16_it_does_not_but_for_its_rounding(joint: Path, tmp_path: Path) -> None:
+    """Within what docs/training.md promises; every sample is counted once all the same."""
+    counts = joint_runs.evaluated("rounded", tmp_path / "run")
+    assert saw(joint, 0)["evaluated"]["rounded"] == saw(joint, 1)["evaluated"]["rounded"] == counts
+    one, two = weights(tmp_path / "run"), weights(joint / "rounded")
+    for key in one:
+        torch.testing.assert_close(two[key], one[key], rtol=0, atol=0.03 * one[key].abs().max())
+    for ours, theirs in zip(rows(tmp_path / "run"), rows(joint / "rounded"), strict=True):
+        for name, value in ours.items():
+            tolerance = {"abs": 0.02} if name.endswith("accuracy") else {"rel": 0.01}
+            assert theirs[name] == pytest.approx(value, **tolerance), name
+
+
 def test_without_shared_statistics_the_model_still_is_one(joint: Path) -> None:
     assert rows(joint / "apart")[-1]["step"] == joint_runs.RUNS["apart"]["steps"]
     assert all(value.isfinite().all() for value in weights(joint / "apart").values())
 
 
-@pytest.mark.slow
 def test_a_signal_to_one_saves_all_and_resuming_changes_nothing(joint: Path) -> None:
     assert saw(joint, 0)["interrupted"] == saw(joint, 1)["interrupted"]
     cut, number, finished, plain_batch_norm = saw(joint, 0)["interrupted"]
@@ -184,7 +197,6 @@ def test_a_signal_to_one_saves_all_and_resuming_changes_nothing(joint: Path) -> 
     assert_equal_runs(joint / "whole", joint / "cut")
 
 
-@pytest.mark.slow
 def test_an_error_of_one_is_raised_in_all_and_said_by_one(joint: Path) -> None:
     one, other = saw(joint, 0), saw(joint, 1)
     for name, start in {
@@ -209,7 +221,7 @@ def process_of(agent: int, rank: int) -> int:
     raise LookupError(f"there is no process {rank}")
 
 
-@pytest.mark.slow
+@pytest.mark.many_steps
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 def test_a_restart_resumes_by_itself(joint: Path, tmp_path: Path) -> None:
     """One of two is killed; torchrun starts both again, and the run ends as if nothing had been."""

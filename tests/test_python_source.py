@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from support import conv, network, representatives
+from support import by_tier, conv, examples, network, representatives
 
 import cnncalc
 from cnncalc.pytorch.python_source import write_source
@@ -19,6 +19,8 @@ from cnncalc.pytorch.python_source import write_source
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 SPECS = Path(__file__).parent / "specs"
@@ -81,11 +83,19 @@ def test_the_source_of_a_bundled_network_has_the_same_weights(name: str) -> None
     assert {n: t.shape for n, t in theirs.items()} == {n: t.shape for n, t in ours.items()}
 
 
-@pytest.mark.slow
-def test_bundled_networks_run_alone(tmp_path: Path) -> None:
+SOME = ("conv_example", "googlenet", "mobilenet_v1", "resnet18_cifar")
+
+
+@pytest.mark.parametrize(
+    "names",
+    by_tier(
+        [SOME, representatives()], "some", name=lambda names: "some" if names == SOME else "all"
+    ),
+)
+def test_bundled_networks_run_alone(names: Sequence[str], tmp_path: Path) -> None:
     """In an interpreter that has no cnncalc: the same weights from the same seed, and output."""
     paths = {}
-    for name in representatives():
+    for name in names:
         if cnncalc.analyze(name).totals.multiply_adds > LARGE:
             continue
         paths[name] = tmp_path / f"{name}.py"
@@ -323,8 +333,7 @@ def specs(draw: DrawFn) -> dict[str, Any]:
     return network([CHANNELS, 6], *layers, *join, *layers, blocks=blocks)
 
 
-@pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[*HealthCheck])
+@settings(max_examples=examples(60), suppress_health_check=[*HealthCheck])
 @given(specs())
 def test_random_networks(spec: dict[str, Any]) -> None:
     try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from random_networks import JOINS, graph_of, networks
+from support import examples
 
 import cnncalc
 from cnncalc.geometry import Transposed, Window
@@ -30,23 +31,22 @@ if TYPE_CHECKING:
     from cnncalc.graph import Graph
 
 KINDS = sorted(registry().keys() - {"unknown"})
-EXAMPLES = 10
 BATCH = 2
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def test_there_are_500_networks() -> None:
-    assert len(KINDS) * EXAMPLES >= 500
+@pytest.mark.exhaustive
+def test_there_are_1000_networks() -> None:
+    assert len(KINDS) * examples(12) >= 1000
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.drawn
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_agree_with_pytorch(kind: str) -> None:
+    number = examples(12)
     agreed = exact = 0
 
-    @settings(max_examples=EXAMPLES, derandomize=True, database=None)
+    @settings(max_examples=number)
     @given(networks(kind))
     def run(spec: dict[str, Any]) -> None:
         nonlocal agreed, exact
@@ -65,7 +65,7 @@ def test_networks_agree_with_pytorch(kind: str) -> None:
         agreed += 1
 
     run()
-    assert agreed >= EXAMPLES
+    assert agreed >= number
     assert exact > 0
 
 

@@ -31,7 +31,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from strategies import STRATEGIES, Case
-from support import network
+from support import examples, network
 
 import cnncalc
 from cnncalc.analysis import fields_of
@@ -176,9 +176,6 @@ def graph_of(spec: dict[str, Any]) -> Graph:
 # --- single layers: every kind, in the corners that the strategies draw ---------------------------
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 KINDS = sorted(kind for kind, cls in registry().items() if not issubclass(cls, Merge))
 EXAMPLES = {"conv_transpose": 100, "upsample": 100}
 EXAMPLES |= dict.fromkeys(("conv", "depthwise_conv", "max_pool", "avg_pool", "pad"), 50)
@@ -190,11 +187,13 @@ def is_comparable(case: Case) -> bool:
     return len(case.shapes[0]) <= 4 and prod(case.shapes[0]) <= 400
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("kind", KINDS)
 def test_field_of_one_layer(kind: str) -> None:
+    number = examples(EXAMPLES.get(kind, 20))
     compared = 0
 
-    @settings(max_examples=EXAMPLES.get(kind, 10))
+    @settings(max_examples=number)
     @given(STRATEGIES[kind].filter(is_comparable))
     def run(case: Case) -> None:
         nonlocal compared
@@ -210,7 +209,7 @@ def test_field_of_one_layer(kind: str) -> None:
         compared += 1
 
     run()
-    assert compared >= 5
+    assert compared >= number // 2
 
 
 # --- networks: chains of such layers, and joins of branches ---------------------------------------
@@ -373,11 +372,12 @@ def multiplies_nothing(graph: Graph) -> bool:
     )
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_fields_of_networks(axes: int) -> None:
     exact = 0
 
-    @settings(max_examples={1: 150, 2: 40, 3: 15}[axes])
+    @settings(max_examples=examples({1: 150, 2: 40, 3: 15}[axes]))
     @given(networks(axes))
     def run(spec: dict[str, Any]) -> None:
         nonlocal exact

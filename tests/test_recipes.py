@@ -47,6 +47,8 @@ SPE, TOTAL = 7, 35
 """Steps an epoch, and in all, where schedules are drawn."""
 SETTING = Setting(torch.device("cpu"), torch.float32, channels_last=False)
 
+pytestmark = pytest.mark.training
+
 
 def recipe_of(spec: Any = None, **settings: Any) -> Recipe:
     """The recipe of a network with settings on top; `a__b` stands for a.b."""
@@ -430,7 +432,8 @@ def test_the_moving_average_by_hand() -> None:
 
 def test_a_run_is_evaluated_with_its_average(tmp_path: Path) -> None:
     x, y = images()
-    run = train(tmp_path / "run", data={"train": (x, y), "test": (x, y)}, epochs=2, ema=0.9)
+    data = {"train": (x, y), "test": (x, y)}
+    run = train(tmp_path / "run", data=data, epochs=2, ema=0.9, precision="float32")
     state = read_checkpoint(run.folder / "checkpoints" / "last.pt")
     model = cnncalc.build(NET).eval()
     for weight, average in zip(model.parameters(), state["average"]["weights"], strict=True):

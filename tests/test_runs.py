@@ -29,6 +29,8 @@ from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.reporting import probabilities  # noqa: E402
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from strategies import STRATEGIES
-from support import cnncalc_output, network
+from support import cnncalc_output, examples, network
 
 import cnncalc
 from cnncalc.errors import FieldError, ShapeError
@@ -288,7 +288,7 @@ def test_every_field_takes_an_expression_and_no_other_text(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.data())
 def test_schema_and_cnncalc_agree_about_fields(kind: str, data: st.DataObject) -> None:
     case: Case = data.draw(STRATEGIES[kind])

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from published import reference
+from support import by_tier
 
 import cnncalc
 
@@ -80,15 +82,24 @@ COMPARED = [
     Counterpart("mc3_18", (3, 4, 32, 32)),
     Counterpart("r2plus1d_18", (3, 4, 32, 32)),
 ]
-FAST = ("googlenet", "resnet18_cifar", *(f"resnet{n}" for n in (18, 34, 50, 101, 152)))
-CASES = [
-    pytest.param(case, id=case.name, marks=() if case.name in FAST else pytest.mark.slow)
-    for case in COMPARED
-]
-NOT_RUN = (
-    *("vgg13", "vgg13_bn", "vgg16_bn", "vgg19"),
-    *("mobilenet_v3_large", "efficientnet_b7", "efficientnet_v2_l", "convnext_base"),
+SMALL = (
+    *("googlenet", "resnet18", "resnet18_cifar", "densenet121", "squeezenet1_1", "mobilenet_v2"),
+    *("mobilenet_v3_small", "mnasnet0_5", "shufflenet_v2_x0_5", "efficientnet_b0"),
+    *("regnet_x_400mf", "convnext_tiny", "r3d_18"),
 )
+"""Of each family with under 40 M parameters one: making the weights is what takes time."""
+HUGE = "regnet_y_128gf"
+"""645 M weights, which torchvision cannot make without memory for them."""
+NOT_RUN = sorted(
+    {row[0] for row in reference("torchvision_cnn")["rows"]}
+    - {HUGE, *(case.name for case in COMPARED)}
+)
+"""The rest of its classifiers."""
+
+
+NAMED = (*SMALL, "alexnet", "vgg11", "vgg16", "resnet152", "inception_v3", "wide_resnet50_2")
+NAMED += ("resnext50_32x4d", "mobilenet_v3_large", "efficientnet_v2_s", "regnet_y_400mf")
+"""Of each family one at least."""
 
 
 def sizes(tensors: Iterable[Any]) -> tuple[int, int]:
@@ -117,7 +128,7 @@ def settings(model: Any) -> dict[str, list[Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", [*(case.name for case in COMPARED), *NOT_RUN])
+@pytest.mark.parametrize("name", by_tier([*(case.name for case in COMPARED), *NOT_RUN], *NAMED))
 def test_as_many_parameters_and_buffers_and_the_same_settings(name: str) -> None:
     case = Counterpart(name)
     with torch.device("cpu" if name.startswith("regnet") else "meta"):  # whose widths are tensors
@@ -144,7 +155,7 @@ def randomise(model: Any, images: Any, gain: float) -> None:
     model.eval()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", by_tier(COMPARED, *SMALL, name=lambda case: case.name))
 def test_the_same_output(case: Counterpart) -> None:
     torch.manual_seed(0)
     theirs = case.torchvisions()

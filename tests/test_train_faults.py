@@ -47,6 +47,8 @@ NET = network([1, 8, 8], conv(4, 3), "relu", "flatten", {"linear": 10}, name="ti
 EPOCH = 12
 """Steps of an epoch: 1,438 images in batches of 128, the last of 30."""
 
+pytestmark = pytest.mark.training
+
 
 def train(folder: Path, settings: Any = None, **options: Any) -> api.Run:
     settings = settings or {"epochs": 2}

@@ -31,6 +31,8 @@ NET = network([1, 8, 8], *LAYERS, {"linear": 10}, name="tiny")
 STILL = {"steps": 1, "optimizer.lr": 1e-30}
 """One step that leaves the weights as they are."""
 
+pytestmark = pytest.mark.training
+
 
 def train(folder: Path, settings: Any = None, **options: Any) -> api.Run:
     settings = {"epochs": 2, "batch_size": 300, **(settings or {})}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from processes import ROOT, environment, invoke, on_terminal, run
 from strategies import STRATEGIES
-from support import agrees, conv, network, representatives
+from support import agrees, conv, examples, network, representatives
 
 import cnncalc
 from cnncalc import bundled
@@ -36,16 +36,13 @@ IN_FULL = ("googlenet", "resnet152", "vgg16")
 SMALL_SPECS = ("alexnet_v2", "densenet_cifar")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # --- networks ---------------------------------------------------------------------------------
 
 
 def entries() -> list[Any]:
     """Bundled networks; the large ones in full only where `IN_FULL` names them."""
-    slow = [pytest.param(name, True, marks=pytest.mark.slow) for name in IN_FULL]
-    return [*(pytest.param(name, False) for name in representatives()), *slow]
+    full = [pytest.param(name, True, marks=pytest.mark.exhaustive) for name in IN_FULL]
+    return [*(pytest.param(name, False) for name in representatives()), *full]
 
 
 @pytest.mark.parametrize(("name", "full"), entries())
@@ -76,10 +73,11 @@ def test_other_specs_are_true(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         pytest.skip("a family whose parameters its own tests set")
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_random_networks_are_true(axes: int) -> None:
     @settings(
-        max_examples={1: 60, 2: 25, 3: 10}[axes],
+        max_examples=examples({1: 60, 2: 25, 3: 10}[axes]),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
     @given(networks(axes))
@@ -89,12 +87,13 @@ def test_random_networks_are_true(axes: int) -> None:
     check()
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_layers_are_true(kind: str) -> None:
     """Padding of every mode too."""
     verified = 0
 
-    @settings(max_examples=10)
+    @settings(max_examples=examples(10))
     @given(STRATEGIES[kind].filter(is_comparable))
     def check(case: Case) -> None:
         nonlocal verified
@@ -260,7 +259,7 @@ def test_a_bad_spec_is_status_2(tmp_path: Path) -> None:
 
 
 def test_redirected_output_is_plain() -> None:
-    done = run("verify", "mlp1", FORCE_COLOR="1", OMP_NUM_THREADS="1")
+    done = run("verify", "mlp1", FORCE_COLOR="1")
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
     assert "\x1b" not in text
@@ -269,16 +268,14 @@ def test_redirected_output_is_plain() -> None:
 
 
 def test_a_narrow_terminal_breaks_lines_and_cuts_no_number() -> None:
-    text = on_terminal("verify", "lenet", "--quick", columns=60, NO_COLOR="1", OMP_NUM_THREADS="1")
+    text = on_terminal("verify", "lenet", "--quick", columns=60, NO_COLOR="1")
     assert "1,333,200" in text
     assert "460,800" in text
     assert "…" not in text
 
 
 def test_a_terminal_has_colours() -> None:
-    assert "\x1b[32magrees" in on_terminal(
-        "verify", "mlp1", "--quick", columns=120, OMP_NUM_THREADS="1"
-    )
+    assert "\x1b[32magrees" in on_terminal("verify", "mlp1", "--quick", columns=120)
 
 
 def test_without_pytorch_one_line_says_how_to_install_it() -> None:

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(autouse=True)
 def no_wrong_class_stays() -> Iterator[None]:
     before = set(REGISTRY)

@@ -26,6 +26,8 @@ from cnncalc.training.workers import leave_signals, none_missed, read_ahead  # n
 
 NET = network([1, 8, 8], conv(2, 3), "flatten", {"linear": 2}, name="tiny")
 
+pytestmark = pytest.mark.training
+
 
 class Pictures(Dataset[Any]):
     """Of which one kills the process that reads it ahead."""
