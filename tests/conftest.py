@@ -38,8 +38,7 @@ VARYING = (
 )
 
 
-@pytest.hookimpl(trylast=True)  # pytest's own report is as the user wants it
-def pytest_configure() -> None:
+def forget_the_user() -> None:
     for name in VARYING:
         os.environ.pop(name, None)
     os.environ["TERM"] = "xterm-256color"
@@ -60,7 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)  # pytest's own report is as the user wants it
 def pytest_configure(config: pytest.Config) -> None:
+    forget_the_user()
     answer = config.getoption("--bfloat16")
     if answer != "detected":
         imitate(answer)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import representatives
+from support import LONG_TO_VERIFY, by_tier, representatives
 
 import cnncalc
 from cnncalc.expansion import build_graph
@@ -21,7 +21,11 @@ NETWORKS = [
 ]
 
 
-@pytest.fixture(params=NETWORKS, ids=[Path(name).stem for name in NETWORKS])
+QUICK = {*LONG_TO_VERIFY, "lenet", "squeezenet", "r3d_18", "waveform_m3"}
+QUICK -= {"resnet34", "resnet50", "resnet101"}
+
+
+@pytest.fixture(params=by_tier(NETWORKS, *QUICK, name=lambda name: Path(name).stem))
 def architecture(request: pytest.FixtureRequest) -> cnncalc.Architecture:
     architecture = cnncalc.load(request.param)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,7 @@ def home(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     trees = {}
     for path in PACKAGE.rglob("*.py"):

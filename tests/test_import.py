@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import by_tier
 
 import cnncalc
 from cnncalc.importing.api import Imported, imported
@@ -82,7 +83,9 @@ def assert_same(name: str, figures: tuple[int, int]) -> None:
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name", by_tier(PUBLISHED, "mobilenet_v3_small", "resnet18", "shufflenet_v2_x0_5")
+)
 def test_published_figures_and_the_same_outputs(name: str) -> None:
     assert_same(name, PUBLISHED[name])
 
@@ -120,7 +123,7 @@ def test_the_main_output_of_a_segmentation_network() -> None:
     assert summary.output_shape == tuple(counted["out"].shape[1:])
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", by_tier(BUNDLED, "lenet5_1998", "mlp3", "conv_example"))
 def test_a_bundled_network_built_and_imported_has_the_same_table(name: str) -> None:
     expected = cnncalc.analyze(name)
     module = cnncalc.build(name)

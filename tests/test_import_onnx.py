@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import by_tier
 
 import cnncalc
 from cnncalc.importing.api import import_network
@@ -72,7 +73,7 @@ def analyzed(file: str) -> Summary:
     return cnncalc.analyze(cnncalc.load(import_network(file).spec))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", by_tier(NETWORKS, "gated"))
 def test_what_we_export_imports_back_to_the_same_figures(name: str, tmp_path: Path) -> None:
     network = {"name": name, "input": [3, 16, 16], "layers": NETWORKS[name]}
     expected = cnncalc.analyze(network)

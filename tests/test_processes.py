@@ -221,6 +221,7 @@ def process_of(agent: int, rank: int) -> int:
     raise LookupError(f"there is no process {rank}")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.many_steps
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 def test_a_restart_resumes_by_itself(joint: Path, tmp_path: Path) -> None:

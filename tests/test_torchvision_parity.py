@@ -83,7 +83,7 @@ COMPARED = [
     Counterpart("r2plus1d_18", (3, 4, 32, 32)),
 ]
 SMALL = (
-    *("googlenet", "resnet18", "resnet18_cifar", "densenet121", "squeezenet1_1", "mobilenet_v2"),
+    *("resnet18_cifar", "densenet121", "squeezenet1_1", "mobilenet_v2"),
     *("mobilenet_v3_small", "mnasnet0_5", "shufflenet_v2_x0_5", "efficientnet_b0"),
     *("regnet_x_400mf", "convnext_tiny", "r3d_18"),
 )
@@ -97,8 +97,18 @@ NOT_RUN = sorted(
 """The rest of its classifiers."""
 
 
-NAMED = (*SMALL, "alexnet", "vgg11", "vgg16", "resnet152", "inception_v3", "wide_resnet50_2")
-NAMED += ("resnext50_32x4d", "mobilenet_v3_large", "efficientnet_v2_s", "regnet_y_400mf")
+NAMED = (
+    *SMALL,
+    "googlenet",
+    "resnet18",
+    "alexnet",
+    "vgg11",
+    "vgg16",
+    "resnet152",
+    "inception_v3",
+    "wide_resnet50_2",
+)
+NAMED += ("resnext50_32x4d", "mobilenet_v3_large", "efficientnet_v2_s")
 """Of each family one at least."""
 
 

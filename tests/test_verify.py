@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from processes import ROOT, environment, invoke, on_terminal, run
 from strategies import STRATEGIES
-from support import agrees, conv, examples, network, representatives
+from support import LONG_TO_VERIFY, agrees, by_tier, conv, examples, network, representatives
 
 import cnncalc
 from cnncalc import bundled
@@ -42,7 +42,8 @@ SMALL_SPECS = ("alexnet_v2", "densenet_cifar")
 def entries() -> list[Any]:
     """Bundled networks; the large ones in full only where `IN_FULL` names them."""
     full = [pytest.param(name, True, marks=pytest.mark.exhaustive) for name in IN_FULL]
-    return [*(pytest.param(name, False) for name in representatives()), *full]
+    quick = by_tier(representatives(), *({*representatives()} - {*LONG_TO_VERIFY}))
+    return [*(pytest.param(*case.values, False, marks=case.marks) for case in quick), *full]
 
 
 @pytest.mark.parametrize(("name", "full"), entries())
@@ -61,7 +62,13 @@ def test_bundled_networks_are_true(name: str, full: bool, monkeypatch: pytest.Mo
     )
 
 
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+OTHERS = {path.stem: path for path in sorted(SPECS.glob("*.yaml"))}
+
+
+@pytest.mark.parametrize(
+    "path",
+    by_tier(OTHERS.values(), *(OTHERS.keys() - {*LONG_TO_VERIFY}), name=lambda path: path.stem),
+)
 def test_other_specs_are_true(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chains, "BUDGET", 5 * 10**9)
     variant = next(iter(bundled._variants(path)), None)
@@ -215,7 +222,7 @@ def test_the_table() -> None:
 
 
 def test_quick_leaves_receptive_fields_out() -> None:
-    status, out, _ = invoke("verify", "resnet152", "--quick")
+    status, out, _ = invoke("verify", "resnet18", "--quick")
     assert status == 0
     assert "receptive fields: left out, as asked for" in out
     assert "receptive field " not in out

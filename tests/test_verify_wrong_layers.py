@@ -309,6 +309,7 @@ def test_a_module_that_cannot_be_built() -> None:
     assert "TypeError" in str(verification)
 
 
+@pytest.mark.exhaustive
 def test_deep_in_a_network(tmp_path: Path) -> None:
     class Wrong(Conv):
         kind = "wrong"
