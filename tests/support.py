@@ -41,7 +41,7 @@ CHOSEN = {
 LONG_TO_VERIFY = (
     *("densenet121", "densenet_cifar", "efficientnet_v2_s", "googlenet_torchvision"),
     *("inception_v3", "mobilenet_v1_0_25", "resnet34", "resnet50", "resnet101", "resnet152"),
-    *("shufflenet_v2_x0_5", "vgg"),
+    *("shufflenet_v2_x0_5", "vgg", "vgg_formula"),
 )
 """What test_verify.py leaves to the exhaustive tier; test_build.py does not, but for depths."""
 NAMES = ("name", "inputs", "layer", "kind", "formulas")
