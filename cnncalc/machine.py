@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnncalc import __version__
+from cnncalc.cores import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,14 +50,6 @@ def report() -> str:
     rows = [("cnncalc", __version__), *_software(), *_hardware(), *_pytorch()]
     width = max(len(name) for name, _ in rows) + 2
     return "".join(f"{name:{width}}{value}\n" for name, value in rows)
-
-
-def cores() -> int:
-    """Processors that this process may use: a container or `taskset` may leave it few of them."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
 
 
 def _software() -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from torch.utils.data import DataLoader
 
-from cnncalc.machine import cores
+from cnncalc.cores import cores
 from cnncalc.training.augment import augment_pixels, cutout, jitter, mix
 from cnncalc.training.data.dataset import Split, Stream
 from cnncalc.training.processes import here

@@ -10,8 +10,8 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from cnncalc.cores import cores
 from cnncalc.errors import CorruptImageError, ImageError, UsageError
-from cnncalc.machine import cores
 from cnncalc.training.data.dataset import Files, Stream
 from cnncalc.training.data.statistics import evenly_spaced
 from cnncalc.training.data.target import Target, times
