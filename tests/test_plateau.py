@@ -20,6 +20,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from cnncalc.training.plateau import loss_of_a_guess, spread_of  # noqa: E402
 
+pytestmark = [pytest.mark.training, pytest.mark.many_steps]
+
 WIDE = 16
 DEEP = [layer for _ in range(12) for layer in ({"linear": WIDE}, "relu")]
 """With PyTorch's own weights, what depends on the image dwindles from layer to layer."""
@@ -115,6 +117,22 @@ def test_scores_of_l3s_vgg_depend_on_the_image_from_the_start() -> None:
         assert torch.corrcoef(both)[0, 1] > 0.99
         plain = network.model_copy(update={"init": {}})
         assert share(cnncalc.build(plain, seed=0)) < 0.02
+
+
+def test_one_class_is_never_guessed_wrong(tmp_path: Path) -> None:
+    """Its loss is 0 whatever the scores are: nothing is left to be learnt."""
+    import numpy as np
+
+    archive = tmp_path / "one.npz"
+    images = np.random.default_rng(0).random((400, 1, 4, 4), dtype=np.float32)
+    np.savez(archive, x_train=images, y_train=np.zeros(400, int))
+    spec = tmp_path / "one.yaml"
+    spec.write_text(json.dumps(network([1, 4, 4], "flatten", {"linear": 1})), encoding="utf-8")
+    settings = ("--data", "npz", "--data-dir", str(archive), "--batch-size", "2", "--epochs", "2")
+    options = ("--device", "cpu", *FLOAT32, "-o", str(tmp_path / "run"))
+    status, _, err = invoke("train", str(spec), *settings, *options)
+    assert status == 0, err
+    assert "stood" not in err
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])

@@ -66,7 +66,7 @@ class Plateau:
     def standstill(self, tally: Tally, steps: int) -> Standstill | None:
         """What to tell at the end of an epoch of so many steps; once for each time it stands."""
         spread = spread_of(self.recipe, tally.recent)
-        if spread is None or spread > SPREAD or tally.loss < self.guess * (1 - GAIN):
+        if spread is None or spread > SPREAD or tally.loss <= self.guess * (1 - GAIN):
             self.steps = self.epochs = 0
             self.told = False
             return None
