@@ -120,9 +120,7 @@ def assert_multiply_adds(summary: cnncalc.Summary, model: Any, x: Any, expected:
     with torch.no_grad():
         y = model(x)
         with FlopCounterMode(display=False) as counter:
-            model(
-                x
-            )  # for its count alone: it takes operators apart, and `upsample` comes out other
+            model(x)  # for the count alone: taken apart, `upsample` comes out other
     torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
     assert counter.get_total_flops() == 2 * BATCH * summary.totals.multiply_adds
     counts = counter.get_flop_counts()

@@ -11,12 +11,12 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import cnncalc
 from cnncalc import unpacking
 
+np = pytest.importorskip("numpy", reason="numpy, and so PyTorch, is not installed")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 
