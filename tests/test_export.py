@@ -379,6 +379,7 @@ class TestFiles:
         assert file.read_text() == "as it was"
         assert [*tmp_path.iterdir()] == [file]
 
+    @pytest.mark.exhaustive
     def test_what_is_ended_half_way_leaves_nothing(self, tmp_path: Path) -> None:
         script = """
 import signal, sys, torch

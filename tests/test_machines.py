@@ -188,6 +188,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.exhaustive
 def test_processes_that_read_are_spawned(tmp_path: Path) -> None:
     """As on macOS; what Python 3.14 does on Linux hands over the same."""
     pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -43,8 +43,7 @@ GIVEN = {
 }
 
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("joint")]
-"""By one worker: the processes of the fixture `joint` are started once."""
+pytestmark = pytest.mark.training
 
 
 # --- one process by itself ------------------------------------------------------------------------

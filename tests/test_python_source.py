@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -285,6 +286,7 @@ def items(draw: DrawFn, depth: int, blocks: tuple[str, ...]) -> list[Any]:
     return [draw(one_item(depth, blocks)) for _ in range(draw(st.integers(0 if depth else 1, 4)))]
 
 
+@cache
 def one_item(depth: int, blocks: tuple[str, ...]) -> SearchStrategy[Any]:
     layers = st.sampled_from(
         [

@@ -110,7 +110,9 @@ def cpu_error() -> BaseException:
     raise AssertionError
 
 
-@pytest.mark.parametrize("error", [cuda_error, cpu_error])
+@pytest.mark.parametrize(
+    "error", [cuda_error, pytest.param(cpu_error, marks=pytest.mark.exhaustive)]
+)
 def test_the_batch_size_that_is_named_was_tried_and_fits(
     error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +140,7 @@ def test_memory_that_runs_out_later_leaves_the_checkpoints(
     assert api.resume(begun, settings={"accumulate": 2}).finished
 
 
+@pytest.mark.exhaustive
 def test_a_device_too_small_for_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_device(monkeypatch, 0, cuda_error)
     with pytest.raises(cnncalc.CnncalcError, match="with batch_size 128: not even one image fits"):

@@ -274,6 +274,7 @@ def test_redirected_output_is_plain() -> None:
     assert max(map(len, text.splitlines())) > 100  # the notes, in one line each
 
 
+@pytest.mark.exhaustive
 def test_a_narrow_terminal_breaks_lines_and_cuts_no_number() -> None:
     text = on_terminal("verify", "lenet", "--quick", columns=60, NO_COLOR="1")
     assert "1,333,200" in text

@@ -18,8 +18,6 @@ from cnncalc.render.listing import SORTS, listing, listing_json, listing_table
 TORCHVISION = reference("torchvision_cnn")
 ROWS = [pytest.param(*row, id=f"{row[0]}-{row[1]}") for row in TORCHVISION["rows"]]
 VIDEO = [pytest.param(*row, id=row[0]) for row in TORCHVISION["video"]]
-pytestmark = pytest.mark.xdist_group("zoo")
-"""By one worker, which works out the figures of all networks once."""
 BUNDLED_AS = {"alexnet": "alexnet_torchvision", "googlenet": "googlenet_torchvision"}
 """Where the plain name is the paper's network."""
 
