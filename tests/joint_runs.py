@@ -38,7 +38,7 @@ RUNS: dict[str, dict[str, Any]] = {
     # 1,295 samples in batches of 65 end in one of 60; 143 and 359 are evaluated.
     "rich": {
         **EXACT,
-        "steps": 50,
+        "steps": 24,
         "batch_size": 65,
         "data.validation": 0.1,
         "loss.label_smoothing": 0.1,
@@ -50,12 +50,12 @@ RUNS: dict[str, dict[str, Any]] = {
     "parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3, "augment.crop": 1},
     "stream": {**EXACT, "steps": 5, "batch_size": 8, "augment.flip": True},
     "apart": {"steps": 3, "batch_size": 8, "sync_batch_norm": False},
-    "drops": {**EXACT, "steps": 50, "batch_size": 65},
+    "drops": {**EXACT, "steps": 12, "batch_size": 65},
     "drops in parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3},
-    "rounded": {"precision": "bfloat16", "steps": 50, "batch_size": 65},
+    "rounded": {"precision": "bfloat16", "steps": 24, "batch_size": 65},
 }
 OF_ARRAYS = ("parts", "apart", "drops in parts")
-LONG = {"steps": 100, "batch_size": 64}
+CUT = {"steps": 45, "batch_size": 64}
 """Settings of the runs of DROPOUT: 22.5 batches an epoch."""
 
 
@@ -104,7 +104,7 @@ def evaluated(name: str, folder: Path) -> list[list[int]]:
 
 def interrupted(folder: Path, rank: int) -> list[Any]:
     """A signal to the second process alone, then the rest of the run."""
-    api.train(DROPOUT, output=folder / "whole", settings=LONG, device="cpu")
+    api.train(DROPOUT, output=folder / "whole", settings=CUT, device="cpu")
     learn = Learner.learn
 
     def until(self: Learner, batch: Any) -> None:
@@ -113,7 +113,7 @@ def interrupted(folder: Path, rank: int) -> list[Any]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     Learner.learn = until  # type: ignore[method-assign]
-    run = api.train(DROPOUT, output=folder / "cut", settings=LONG, device="cpu")
+    run = api.train(DROPOUT, output=folder / "cut", settings=CUT, device="cpu")
     Learner.learn = learn  # type: ignore[method-assign]
     again = api.resume(folder / "cut")
     kinds = [type(module).__name__ for module in again.model.modules()]

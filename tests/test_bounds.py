@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support import by_tier
 
 import cnncalc
 from cnncalc.errors import LimitError, SpecError
@@ -162,13 +163,32 @@ BOMBS: dict[str, tuple[str, str]] = {
 }
 
 
+MEASURED_ALONE = (
+    "an alias bomb",
+    "lists 10,000 deep",
+    "a value 100 deep",
+    "groups 100 deep",
+    "repeats of nothing, 50 deep",
+    "branches repeated",
+    "a file of 5 MiB",
+    "a layer of a megabyte",
+    "an expression 60 deep",
+    "a list of 20,000 kernels",
+    "inputs repeated",
+    "names to search among 24,999",
+)
+"""Those that run in a process of their own."""
+LONG = ("defaults repeated", "repeats that double", "values written out")
+"""Bounds that another of these reaches as well, and sooner."""
+
+
 def spec_file(text: str, folder: Path) -> Path:
     file = folder / "spec.yaml"
     file.write_text(text, encoding="utf-8")
     return file
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("name", by_tier(BOMBS, *({*BOMBS} - {*MEASURED_ALONE, *LONG})))
 def test_bomb(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, message = BOMBS[name]
     spec_file(text, tmp_path)
@@ -196,23 +216,7 @@ def measured(file: Path, *arguments: str) -> tuple[int, str, float]:
     return child.returncode, child.stderr, float(report.read_text())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "an alias bomb",
-        "lists 10,000 deep",
-        "a value 100 deep",
-        "groups 100 deep",
-        "repeats of nothing, 50 deep",
-        "branches repeated",
-        "a file of 5 MiB",
-        "a layer of a megabyte",
-        "an expression 60 deep",
-        "a list of 20,000 kernels",
-        "inputs repeated",
-        "names to search among 24,999",
-    ],
-)
+@pytest.mark.parametrize("name", MEASURED_ALONE)
 def test_bomb_in_a_process_of_its_own(name: str, tmp_path: Path) -> None:
     text, message = BOMBS[name]
     status, err, megabytes = measured(spec_file(text, tmp_path))

@@ -25,6 +25,12 @@ COMMANDS = (
 WITH_RUNS = ("evaluate", "predict", "runs", "plot")
 TOO_LONG = ("train",)
 """They take data, a GPU or minutes; their own tests run them on less."""
+LONG = (
+    "cnncalc export lenet.yaml lenet.onnx",
+    "cnncalc import torchvision:resnet50",
+    "cnncalc verify resnet152",
+)
+"""They are left to the exhaustive tier; their own tests run the like on less."""
 
 
 @pytest.fixture
@@ -109,9 +115,15 @@ def test_every_command_has_an_example() -> None:
     assert {command for command, _ in examples()} == {"", *COMMANDS}
 
 
-@pytest.mark.parametrize(
-    ("command", "line"), [each for each in examples() if each[0] not in TOO_LONG]
-)
+def examples_to_run() -> list[Any]:
+    return [
+        pytest.param(command, line, marks=[pytest.mark.exhaustive] * line.startswith(LONG))
+        for command, line in examples()
+        if command not in TOO_LONG
+    ]
+
+
+@pytest.mark.parametrize(("command", "line"), examples_to_run())
 def test_examples_run(
     command: str,
     line: str,

@@ -127,7 +127,10 @@ def test_named_pipe_is_written_to(tmp_path: Path) -> None:
 # Pipes, encodings, terminals
 
 
-@pytest.mark.parametrize("command", ["summarize resnet152", "schema", "show resnet152", "list vgg"])
+@pytest.mark.parametrize(
+    "command",
+    by_tier(["summarize resnet152", "schema", "show resnet152", "list vgg"], "summarize resnet152"),
+)
 def test_closed_pipe_ends_quietly(command: str) -> None:
     shell = (
         f"{shlex.quote(sys.executable)} -m cnncalc {command} | head -n 1; echo ${{PIPESTATUS[0]}}"
@@ -167,7 +170,7 @@ def test_full_device_is_an_error_of_one_line() -> None:
     assert done.stderr == b"standard output: No space left on device\n"
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", by_tier([">&-", "2>&-", ">&- 2>&-"], ">&- 2>&-"))
 def test_closed_streams_give_no_traceback(closed: str) -> None:
     for command, status in (("list vgg", 1 if closed.startswith(">") else 0), ("show nothing", 2)):
         shell = f"{shlex.quote(sys.executable)} -m cnncalc {command} {closed}"
@@ -231,15 +234,13 @@ def test_file_written_from_a_terminal_is_as_from_a_pipe(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == cnncalc_output("summarize", "lenet")
 
 
-@pytest.mark.parametrize(
-    "form", by_tier(["markdown", "csv", "json", "latex", "html"], "markdown", "json")
-)
+@pytest.mark.parametrize("form", by_tier(["markdown", "csv", "json", "latex", "html"], "json"))
 def test_other_formats_are_the_same_on_a_terminal(form: str) -> None:
     text = on_terminal("summarize", "lenet", "--format", form, columns=40)
     assert text == cnncalc_output("summarize", "lenet", "--format", form)
 
 
-@pytest.mark.parametrize("columns", by_tier([60, 80, 110, 200], "60", "110"))
+@pytest.mark.parametrize("columns", by_tier([60, 80, 110, 200], "60"))
 def test_list_fits_the_terminal(columns: int) -> None:
     text = on_terminal("list", "resnet", columns=columns)
     lines = text.splitlines()

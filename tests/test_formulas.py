@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support import evaluate, evaluate_shape, factors, network, representatives
+from support import by_tier, evaluate, evaluate_shape, factors, network, representatives
 
 import cnncalc
 from cnncalc.folding import fold
@@ -17,6 +17,8 @@ from cnncalc.formula import Expr, ceil_divide, expr, floor_divide, product, sym,
 from cnncalc.render import render
 
 BUNDLED = representatives()
+LONG = ("inception_v3", "densenet121", "efficientnet_v2_s", "resnet152", "regnet_y_400mf")
+"""These are left to the exhaustive tier."""
 WINDOWED = ("conv", "max_pool", "avg_pool")
 UNEVEN = ("global_avg_pool", "conv_transpose")
 """Kinds after which fields may be unevenly spaced, or those of all units the same."""
@@ -49,7 +51,7 @@ def as_json(summary: cnncalc.Summary) -> dict[str, Any]:
     return json.loads(render(summary, "json"))
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", by_tier(BUNDLED, *({*BUNDLED} - {*LONG})))
 def test_every_formula_of_a_bundled_network(name: str) -> None:
     summary = cnncalc.analyze(name)
     data = as_json(summary)

@@ -83,9 +83,7 @@ def assert_same(name: str, figures: tuple[int, int]) -> None:
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize(
-    "name", by_tier(PUBLISHED, "mobilenet_v3_small", "resnet18", "shufflenet_v2_x0_5")
-)
+@pytest.mark.parametrize("name", by_tier(PUBLISHED, "resnet18"))
 def test_published_figures_and_the_same_outputs(name: str) -> None:
     assert_same(name, PUBLISHED[name])
 
@@ -111,6 +109,7 @@ def test_concats_that_grow_are_nested_and_repeated() -> None:
         assert 2 * totals.multiply_adds == counter.get_total_flops()
 
 
+@pytest.mark.exhaustive
 def test_the_main_output_of_a_segmentation_network() -> None:
     with torch.device("meta"):
         model = torchvision.models.segmentation.lraspp_mobilenet_v3_large(weights_backbone=None)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support import by_tier
 
 from cnncalc import parsing
 from cnncalc.errors import SpecError
@@ -476,7 +477,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("loader", [*LOADERS, pytest.param(Newest, id="libyaml 0.2.6")])
-@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("name", by_tier(DEEP, "a value", "lists that are closed", "mappings"))
 def test_depth(name: str, loader: type, monkeypatch: pytest.MonkeyPatch) -> None:
     text, place = DEEP[name]
     monkeypatch.setattr(parsing, "_LOADER", loader)

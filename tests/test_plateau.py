@@ -93,6 +93,7 @@ def test_a_loss_of_other_kind_is_compared_with_its_own_guess(tmp_path: Path) -> 
     assert said[0].startswith("the loss has stood at 0.090, what a guess costs, for 2 epochs:")
 
 
+@pytest.mark.exhaustive
 def test_scores_of_l3s_vgg_depend_on_the_image_from_the_start() -> None:
     """Beside what all images share; with PyTorch's own weights that is less than 2%.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from imitated import sitecustomize
 from processes import ROOT, environment
-from support import network
+from support import by_tier, network
 
 import cnncalc
 
@@ -58,7 +58,7 @@ print(setting.has_bfloat16(torch.device("cpu")), hasattr(setting.has_bfloat16, "
 """
 
 
-@pytest.mark.parametrize("answer", ["yes", "no", None])
+@pytest.mark.parametrize("answer", by_tier(["yes", "no", None], "yes"))
 def test_what_the_tests_start_answers_as_they_do(answer: str | None) -> None:
     """`pytest --bfloat16`; and without it nothing is changed."""
     given = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{Path(sitecustomize.__file__).parent}")

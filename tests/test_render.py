@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from markdown_it import MarkdownIt
-from support import LECTURES, bundled, cnncalc_output, conv, evaluate, network, summarize
+from support import LECTURES, bundled, by_tier, cnncalc_output, conv, evaluate, network, summarize
 
 import cnncalc
 from cnncalc.render import render
@@ -98,7 +98,7 @@ def test_lecture_table_of_lenet(form: str) -> None:
                 assert evaluate(formula) == int(figure.replace(",", ""))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", by_tier(NETWORKS, "lenet", "googlenet", "resnet18", "mlp1", "vgg"))
 def test_formats_for_people_show_the_same_cells(name: str) -> None:
     summary = bundled(name)
     for columns in ("default", "lecture", "weights", "full"):

@@ -45,7 +45,9 @@ def test_lenet_at_80_columns() -> None:
     assert render(bundled("lenet"), width=80).startswith(LENET_AT_80)
 
 
-@pytest.mark.parametrize("name", ["lenet", "lenet5_1998", "googlenet", "resnet50", "mlp3"])
+@pytest.mark.parametrize(
+    "name", by_tier(["lenet", "lenet5_1998", "googlenet", "resnet50", "mlp3"], "lenet", "mlp3")
+)
 def test_the_table_fits_and_no_figure_is_cut(name: str) -> None:
     for shown in (bundled(name), fold(bundled(name), 1), fold(bundled(name), 2)):
         totals = shown.totals
@@ -64,7 +66,7 @@ def test_figures_stay_whole_where_nothing_fits() -> None:
     assert "…" not in text
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", by_tier(NETWORKS, "lenet", "lenet5_1998", "resnet18", "vgg16"))
 def test_wide_terminal_gets_what_a_file_gets(name: str) -> None:
     summary = bundled(name)
     assert render(summary, width=1000) == render(summary)

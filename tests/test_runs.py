@@ -138,6 +138,7 @@ def test_evaluate_as_a_table(tiny_run: Path) -> None:
     assert [int(cell.replace("·", "0")) for cell in row[3:]] == [*found.confusion[0]]
 
 
+@pytest.mark.exhaustive
 def test_a_matrix_without_room_gives_way(tiny_run: Path) -> None:
     narrow = on_terminal("evaluate", str(tiny_run), columns=50, NO_COLOR="1")
     assert "most often taken for" in narrow

@@ -529,6 +529,7 @@ def test_a_log_file_gets_one_line_an_epoch(spec: str) -> None:
     assert invoke("train", spec, "--steps", "1", "-o", "quiet", "-q") == (0, "", "")
 
 
+@pytest.mark.exhaustive
 def test_a_narrow_terminal_gets_a_bar_that_fits(spec: str) -> None:
     text = on_terminal("train", spec, "--steps", "3", "-o", "run", "--device", "cpu", columns=45)
     _, _, after = re.sub(r"\x1b\[[0-9?;]*[a-zA-Z]", "", text).partition("test loss")

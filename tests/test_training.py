@@ -248,16 +248,16 @@ def test_random_data_are_normalised_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.many_steps
-@pytest.mark.parametrize("times", by_tier([3, 20], "3"))
+@pytest.mark.parametrize("times", by_tier([2, 3, 20], "2"))
 def test_killed_at_random_moments(times: int, tmp_path: Path) -> None:
     """kill -9, so many times: the weights are those of a run that was left alone."""
-    settings = {**RICH, "epochs": 8}
+    settings = {**RICH, "epochs": 4 if times == 2 else 8}
     given = (str(tmp_path), repr(NET), repr(settings), str(times))
     command = [sys.executable, "-c", KILLED, *given]
     environment = {**os.environ, "PYTHONPATH": search_path()}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > times // 2  # on a busy machine some come too late
+    assert int(done.stdout) >= times // 2  # on a busy machine some come too late
     assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "killed")
 

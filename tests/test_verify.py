@@ -265,6 +265,7 @@ def test_a_bad_spec_is_status_2(tmp_path: Path) -> None:
     assert "bad.yaml:3:29: conv.kernal_size: unknown field; did you mean kernel_size?" in err
 
 
+@pytest.mark.exhaustive
 def test_redirected_output_is_plain() -> None:
     done = run("verify", "mlp1", FORCE_COLOR="1")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -282,6 +283,7 @@ def test_a_narrow_terminal_breaks_lines_and_cuts_no_number() -> None:
     assert "…" not in text
 
 
+@pytest.mark.exhaustive
 def test_a_terminal_has_colours() -> None:
     assert "\x1b[32magrees" in on_terminal("verify", "mlp1", "--quick", columns=120)
 
