@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+import sklearn.datasets  # noqa: F401 - as does the next: before the fork
 import torch
+import torch._dynamo
 from support import conv, network
 from torch.utils.data import Dataset
 
@@ -141,5 +144,27 @@ def main(folder: Path) -> None:
     (folder / f"{rank}.json").write_text(json.dumps(saw), encoding="utf-8")
 
 
+def in_two_processes(folder: Path) -> None:
+    """As torchrun starts them, but forked once PyTorch is imported, which takes each seconds.
+
+    What torchrun itself does is in the exhaustive tier: `test_a_restart_resumes_by_itself`.
+    """
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "job"}
+    children = []
+    for rank in ("0", "1"):
+        child = os.fork()
+        if not child:
+            os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
+            main(folder)
+            return
+        children.append(child)
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert statuses == [0, 0], statuses
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    in_two_processes(Path(sys.argv[1]))

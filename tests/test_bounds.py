@@ -216,7 +216,18 @@ def measured(file: Path, *arguments: str) -> tuple[int, str, float]:
     return child.returncode, child.stderr, float(report.read_text())
 
 
-@pytest.mark.parametrize("name", MEASURED_ALONE)
+@pytest.mark.parametrize(
+    "name",
+    by_tier(
+        MEASURED_ALONE,
+        "an alias bomb",
+        "lists 10,000 deep",
+        "groups 100 deep",
+        "a file of 5 MiB",
+        "inputs repeated",
+        "names to search among 24,999",
+    ),
+)
 def test_bomb_in_a_process_of_its_own(name: str, tmp_path: Path) -> None:
     text, message = BOMBS[name]
     status, err, megabytes = measured(spec_file(text, tmp_path))

@@ -28,6 +28,7 @@ TOO_LONG = ("train",)
 LONG = (
     "cnncalc export lenet.yaml lenet.onnx",
     "cnncalc import torchvision:resnet50",
+    "cnncalc list",
     "cnncalc verify resnet152",
 )
 """They are left to the exhaustive tier; their own tests run the like on less."""

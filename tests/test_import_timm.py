@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import by_tier
 
 import cnncalc
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-timm = pytest.importorskip("timm", reason="timm is not installed")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+pytestmark = pytest.mark.exhaustive
 NETWORKS = ("dla46_c", "ese_vovnet19b_slim", "ghostnet_050", "mobilenetv4_conv_small", "resnet10t")
 
 
@@ -24,8 +23,9 @@ def counted(model: Any, shape: tuple[int, ...]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-@pytest.mark.parametrize("name", by_tier(NETWORKS, "ghostnet_050"))
+@pytest.mark.parametrize("name", NETWORKS)
 def test_parameters_and_multiply_adds_are_exact(name: str) -> None:
+    timm = pytest.importorskip("timm", reason="timm is not installed")  # seconds: not to collect
     with torch.device("meta"):
         model = timm.create_model(name).eval()
     totals = cnncalc.analyze_module(model, (3, 64, 64)).totals

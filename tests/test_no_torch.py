@@ -34,18 +34,23 @@ COMMANDS = {
 }
 
 
-def loaded_by(*arguments: str, path: Path | None = None, first: str = "") -> set[str]:
-    """Names of the modules in a child process that has run the command line."""
+def loaded_after(
+    commands: dict[str, list[str]], path: Path | None = None, first: str = ""
+) -> dict[str, set[str]]:
+    """Names of the modules in a child process after each command, which it runs in turn."""
     script = f"""
 import json, sys
 {first}
 from cnncalc.cli import main
-sys.argv = ["cnncalc", *{arguments!r}]
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-print("\\n" + json.dumps(sorted(sys.modules)))
+loaded = {{}}
+for name, arguments in {commands!r}.items():
+    sys.argv = ["cnncalc", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+    loaded[name] = sorted(sys.modules)
+print("\\n" + json.dumps(loaded))
 """
     places = [str(place) for place in (path, ROOT) if place]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
@@ -57,14 +62,21 @@ print("\\n" + json.dumps(sorted(sys.modules)))
         encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")
-    modules: list[str] = json.loads(done.stdout.splitlines()[-1])
-    assert "cnncalc.cli" in modules
-    return set(modules)
+    loaded = {
+        name: {*modules} for name, modules in json.loads(done.stdout.splitlines()[-1]).items()
+    }
+    assert all("cnncalc.cli" in modules for modules in loaded.values())
+    return loaded
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_loads_torch_or_numpy(command: str) -> None:
-    assert not loaded_by(*COMMANDS[command]) & HEAVY
+def loaded_by(*arguments: str, path: Path | None = None, first: str = "") -> set[str]:
+    return loaded_after({"it": [*arguments]}, path, first)["it"]
+
+
+def test_no_command_loads_torch_or_numpy() -> None:
+    loaded = loaded_after(COMMANDS)
+    found = {name: modules & HEAVY for name, modules in loaded.items()}
+    assert found == {name: set() for name in COMMANDS}
 
 
 @pytest.mark.parametrize("heavy", ["torch", "numpy"])

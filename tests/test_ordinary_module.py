@@ -115,6 +115,7 @@ print(*model.state_dict())
 """
 
 
+@pytest.mark.exhaustive
 def test_a_fresh_interpreter_reads_its_pickle(tmp_path: Path) -> None:
     model, x = built("branches")
     file = tmp_path / "model.pt"

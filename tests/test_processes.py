@@ -141,7 +141,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of `joint_runs`, run by two processes."""
     folder = tmp_path_factory.mktemp("joint")
-    command = [*TORCHRUN, str(TESTS / "joint_runs.py"), str(folder)]
+    command = [sys.executable, str(TESTS / "joint_runs.py"), str(folder)]
     done = subprocess.run(
         command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=900
     )

@@ -105,11 +105,10 @@ NAMED = (
     "alexnet",
     "vgg11",
     "vgg16",
-    "resnet152",
     "inception_v3",
     "wide_resnet50_2",
 )
-NAMED += ("resnext50_32x4d", "mobilenet_v3_large", "efficientnet_v2_s")
+NAMED += ("resnext50_32x4d", "mobilenet_v3_large")
 """Of each family one at least."""
 
 

@@ -173,7 +173,7 @@ def test_slow_steps_are_looked_at_one_by_one(
 
 KILLED = """
 import os, random, shutil, signal, sys, time
-import sklearn.datasets, torch
+import sklearn.datasets, torch, torch._dynamo  # which every optimizer of PyTorch imports
 from cnncalc.training import api, loop
 
 torch.set_num_threads(1)
