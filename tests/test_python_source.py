@@ -76,7 +76,7 @@ LARGE = 5 * 10**9
 """Multiply-adds beyond which a network is built, but not run."""
 SMALL = (
     *("conv_example", "convnext_tiny", "googlenet", "lenet5_1998", "mobilenet_v2", "resnet18"),
-    *("resnet18_cifar", "r3d_18", "squeezenet", "unet_same", "vgg16", "vgg_formula"),
+    *("resnet18_cifar", "r3d_18", "squeezenet1_0", "unet_same", "vgg16", "vgg_formula"),
 )
 
 
