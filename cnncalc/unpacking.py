@@ -7,6 +7,7 @@ have any size. Sizes that a file states are not trusted: bytes are counted as th
 from __future__ import annotations
 
 import os
+import zipfile
 from typing import Protocol
 
 from cnncalc.errors import UsageError
@@ -33,6 +34,17 @@ def check(path: str | os.PathLike[str], size: int) -> None:
             f"{os.fspath(path)}: unpacks to more than {most:,} bytes; a file may hold 4 GiB, 100"
             " times its size, or 64 MiB if it is small, so this one is not read: unpack it first"
         )
+
+
+def check_members(path: str | os.PathLike[str]) -> None:
+    """Raises `UsageError` if the members of a zip archive say that they come to too much.
+
+    For readers that take memory for what a member says, and no more out of it, as PyTorch's does.
+    What is no zip archive is not packed.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check(path, sum(info.file_size for info in archive.infolist()))
 
 
 class Readable(Protocol):

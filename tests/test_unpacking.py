@@ -23,6 +23,8 @@ pytest.importorskip("torchvision", reason="torchvision is not installed")
 from data_files import idx, write_cifar, write_mnist, write_svhn  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from cnncalc.pytorch.weights import read_state  # noqa: E402
+from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.data import load_data  # noqa: E402
 
 MEBI = 2**20
@@ -198,3 +200,22 @@ def test_a_program_that_unpacks_to_too_much(tmp_path: Path, small: int) -> None:
         archive.writestr("bomb/models/model.json", b" " * 3 * MEBI + b"{}")
     with pytest.raises(cnncalc.UsageError, match=rf"bomb\.pt2: {MESSAGE}"):
         import_network(str(file))
+
+
+def test_a_checkpoint_is_no_bomb(tmp_path: Path, small: int) -> None:
+    """PyTorch stores tensors as they are; its reader unpacks them all the same."""
+    model = cnncalc.build({"input": [4 * small], "layers": [{"linear": 1}]})
+    state = model.state_dict()
+    torch.save({name: torch.zeros_like(value) for name, value in state.items()}, tmp_path / "a.pt")
+    cnncalc.load_weights(model, torch.load(tmp_path / "a.pt", weights_only=True))
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as plain,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for info in plain.infolist():
+            packed.writestr(info.filename, plain.read(info))
+    assert torch.load(tmp_path / "b.pt", weights_only=True).keys() == state.keys()
+    for read in (read_checkpoint, read_state):
+        assert read(tmp_path / "a.pt").keys() == state.keys()
+        with pytest.raises(cnncalc.UsageError, match=rf"b\.pt: {MESSAGE}"):
+            read(tmp_path / "b.pt")

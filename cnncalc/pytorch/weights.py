@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from cnncalc.errors import UsageError
+from cnncalc.unpacking import check_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,9 +102,12 @@ def read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
     """
     name = os.fspath(file)
     try:
+        check_members(file)
         data = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except UsageError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever unpickling stumbles over
         unsafe = re.search(r"GLOBAL (\S+) was not", str(error))
         if unsafe is None:

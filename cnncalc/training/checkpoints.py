@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cnncalc.errors import OutputError, UsageError
+from cnncalc.unpacking import check_members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UsageError: there is none, or it is damaged.
     """
     try:
+        check_members(path)
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
