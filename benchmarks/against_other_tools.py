@@ -39,7 +39,7 @@ TOOLS = {
 CNNCALC = """
 import sys, time
 import cnncalc
-from cnncalc.loading import analyze, load
+from cnncalc.spec.loading import analyze, load
 analyze(load(sys.argv[1]))  # imports, as a model's construction is outside the others' time
 start = time.perf_counter()
 analyze(load(sys.argv[1])).totals

@@ -22,7 +22,7 @@ import torch
 from measure import Row, compile_package, report, table
 
 import cnncalc
-from cnncalc.training.peaks import peak_multiply_adds
+from cnncalc.training.gpu_peaks import peak_multiply_adds
 
 EPOCHS = 5
 PROFILED = 40

@@ -17,10 +17,10 @@ from modules import Pair, compared
 
 import cnncalc
 from cnncalc.pytorch.rewriting import pool_before_activation
-from cnncalc.training.batches import Preparer, TrainingBatches
 from cnncalc.training.data import Split
-from cnncalc.training.learner import Learner
-from cnncalc.training.setting import Setting
+from cnncalc.training.device import Setting
+from cnncalc.training.feeding.batches import Preparer, TrainingBatches
+from cnncalc.training.step.learner import Learner
 
 CONV = {"conv": {"out_channels": 8, "kernel_size": 3}}
 TINY = {"input": [1, 8, 8], "layers": [CONV, "relu", {"max_pool": 2}, "flatten", {"linear": 10}]}

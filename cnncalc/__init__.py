@@ -14,45 +14,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cnncalc.analysis.summary import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
-    from cnncalc.importing.api import analyze_module as analyze_module
-    from cnncalc.loading import analyze, load
+    from cnncalc.exporting.export import export as export
+    from cnncalc.importing.import_network import analyze_module as analyze_module
     from cnncalc.pytorch.compiler import build as build
-    from cnncalc.pytorch.export import export as export
-    from cnncalc.pytorch.verifying import verify as verify
     from cnncalc.pytorch.weights import load_weights as load_weights
-    from cnncalc.spec import Architecture
-    from cnncalc.summary import LayerSummary, ReceptiveField, Summary, Totals
-    from cnncalc.training.api import resume as resume
-    from cnncalc.training.api import train as train
-    from cnncalc.training.reporting import evaluate as evaluate
-    from cnncalc.training.reporting import predict as predict
-    from cnncalc.verification import Verification
+    from cnncalc.spec.architecture import Architecture
+    from cnncalc.spec.loading import analyze, load
+    from cnncalc.training.reports.predict import evaluate as evaluate
+    from cnncalc.training.reports.predict import predict as predict
+    from cnncalc.training.train import resume as resume
+    from cnncalc.training.train import train as train
+    from cnncalc.verification.result import Verification
+    from cnncalc.verification.verify import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Architecture": "spec",
+    "Architecture": "spec.architecture",
     "CnncalcError": "errors",
-    "LayerSummary": "summary",
+    "LayerSummary": "analysis.summary",
     "OutputError": "errors",
-    "ReceptiveField": "summary",
+    "ReceptiveField": "analysis.summary",
     "SpecError": "errors",
-    "Summary": "summary",
-    "Totals": "summary",
+    "Summary": "analysis.summary",
+    "Totals": "analysis.summary",
     "UsageError": "errors",
-    "Verification": "verification",
-    "analyze": "loading",
-    "analyze_module": "importing.api",
+    "Verification": "verification.result",
+    "analyze": "spec.loading",
+    "analyze_module": "importing.import_network",
     "build": "pytorch.compiler",
-    "evaluate": "training.reporting",
-    "export": "pytorch.export",
-    "load": "loading",
+    "evaluate": "training.reports.predict",
+    "export": "exporting.export",
+    "load": "spec.loading",
     "load_weights": "pytorch.weights",
-    "predict": "training.reporting",
-    "resume": "training.api",
-    "train": "training.api",
-    "verify": "pytorch.verifying",
+    "predict": "training.reports.predict",
+    "resume": "training.train",
+    "train": "training.train",
+    "verify": "verification.verify",
 }
 
 __all__ = [

@@ -119,7 +119,7 @@ def _pytorch() -> Iterator[tuple[str, str]]:
     try:
         import torch
 
-        from cnncalc.training.setting import has_bfloat16
+        from cnncalc.training.device import has_bfloat16
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
         why = "PyTorch is not installed" if missing else f"PyTorch cannot be loaded: {error}"

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from cnncalc.layers import FAMILIES, registry
-from cnncalc.recipe import SECTIONS, Recipe, Section
-from cnncalc.validation import expected
+from cnncalc.spec.complaints import expected
+from cnncalc.spec.train_section import SECTIONS, Recipe, Section
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_COMMANDS = ("README.md", "docs/format.md", "CONTRIBUTING.md")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import cnncalc
 from cnncalc.cli import main
-from cnncalc.training.setting import Setting
+from cnncalc.training.device import Setting
 
 
 class Rounded(torch.autograd.Function):

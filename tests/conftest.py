@@ -89,7 +89,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of a tiny network on digits; tests work on copies of it."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    from cnncalc.training import api
+    from cnncalc.training import train as api
 
     layers = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
     run = api.train(

@@ -17,9 +17,10 @@ from support import conv, network
 from torch.utils.data import Dataset
 
 import cnncalc
-from cnncalc.training import api, loop
-from cnncalc.training.learner import Learner
-from cnncalc.training.processes import in_environment
+from cnncalc.training import train as api
+from cnncalc.training.step import loop
+from cnncalc.training.step.learner import Learner
+from cnncalc.training.processes.processes import in_environment
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
 NET = network([1, 8, 8], *LAYERS, {"linear": 10}, name="joint")

@@ -17,12 +17,12 @@ from support import conv, network
 
 import cnncalc
 from cnncalc.errors import SpecError
-from cnncalc.expansion import build_graph
+from cnncalc.network.expansion import build_graph
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-    from cnncalc.graph import Graph
+    from cnncalc.network.graph import Graph
 
     Shape = tuple[int, ...]
     Items = list[Any]

@@ -1,6 +1,6 @@
 """What several tests share: networks written in place, the command line, worked formulas.
 
-The evaluator of formulas is written without `cnncalc.formula`: it knows only the notation.
+The evaluator of formulas is written without `cnncalc.maths.formula`: it knows only the notation.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from hypothesis import settings as Settings  # noqa: N812 - its default is the p
 from typer.testing import CliRunner
 
 import cnncalc
-from cnncalc import bundled as library
 from cnncalc.cli import app
+from cnncalc.spec import bundled as library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch.nn import functional as F  # noqa: E402, N812
 
-from cnncalc.training.augment import cutout, jitter, random_crop, random_flip  # noqa: E402
-from cnncalc.training.batches import Batch, Preparer, TrainingBatches, mixed  # noqa: E402
 from cnncalc.training.data import Split, Stream  # noqa: E402
+from cnncalc.training.feeding.augment import cutout, jitter, random_crop, random_flip  # noqa: E402
+from cnncalc.training.feeding.batches import Batch, Preparer, TrainingBatches, mixed  # noqa: E402
 
 CLASSES = 5
 MANY = 2000
@@ -126,7 +126,7 @@ class Listed(Stream):
 
 
 def test_a_stream_is_augmented_as_what_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnncalc.training.batches.MAX_WORKERS", 0)
+    monkeypatch.setattr("cnncalc.training.feeding.batches.MAX_WORKERS", 0)
     resident = batches_of(images(40), EVERYTHING)
     streaming = batches_of(images(40), EVERYTHING)
     streaming.split = Listed(resident.split)

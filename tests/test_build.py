@@ -10,7 +10,7 @@ import pytest
 from support import by_tier, representatives
 
 import cnncalc
-from cnncalc.expansion import build_graph
+from cnncalc.network.expansion import build_graph
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 

@@ -16,8 +16,8 @@ from conftest import GOLDENS
 from support import bundled, cnncalc_output, evaluate, representatives
 
 import cnncalc
-from cnncalc import bundled as library
 from cnncalc.render import render
+from cnncalc.spec import bundled as library
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,12 +23,14 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.cli.progress import describe  # noqa: E402
-from cnncalc.training import api, capture, learner  # noqa: E402
 from cnncalc.training import plan as planning  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.data import Stream  # noqa: E402
-from cnncalc.training.learner import Learner  # noqa: E402
+from cnncalc.training.device import Setting  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
-from cnncalc.training.setting import Setting  # noqa: E402
+from cnncalc.training.step import cuda_graph as capture  # noqa: E402
+from cnncalc.training.step import learner  # noqa: E402
+from cnncalc.training.step.learner import Learner  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

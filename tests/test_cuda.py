@@ -14,9 +14,9 @@ import cnncalc
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from cnncalc.training import api  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.peaks import peak_multiply_adds  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.gpu_peaks import peak_multiply_adds  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,9 +16,10 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset  # noqa: E402
 
-from cnncalc.training.data import Split, Stream, digits, from_python, load_data  # noqa: E402
-from cnncalc.training.data import synthetic as random_images  # noqa: E402
-from cnncalc.training.data.splits import stratified  # noqa: E402
+from cnncalc.training.data import Split, Stream, from_python, load_data  # noqa: E402
+from cnncalc.training.data.fitting.splits import stratified  # noqa: E402
+from cnncalc.training.data.readers import digits  # noqa: E402
+from cnncalc.training.data.readers import synthetic as random_images  # noqa: E402
 
 SHAPE = (3, 5, 4)
 X, Y = samples(12, SHAPE, 3, seed=1)

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 datasets = pytest.importorskip("torchvision.datasets", reason="torchvision is not installed")
 
 from cnncalc.training.data import NAMES, load_data  # noqa: E402
-from cnncalc.training.data.published import PUBLISHED  # noqa: E402
+from cnncalc.training.data.readers.published import PUBLISHED  # noqa: E402
 
 
 def mnist(**options: Any) -> Any:

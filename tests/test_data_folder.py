@@ -21,9 +21,9 @@ from cnncalc.training.data import (  # noqa: E402
     ImageError,
     Split,
     Stream,
-    images,
     load_data,
 )
+from cnncalc.training.data.fitting import images  # noqa: E402
 
 SHAPE = (3, 6, 8)
 

@@ -16,8 +16,8 @@ np = pytest.importorskip("numpy", reason="numpy, and so PyTorch, is not installe
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from cnncalc.training.data import DataSet, Split, load_data  # noqa: E402
-from cnncalc.training.data.cifar import unpickle  # noqa: E402
-from cnncalc.training.data.idx import read_idx  # noqa: E402
+from cnncalc.training.data.readers.cifar import unpickle  # noqa: E402
+from cnncalc.training.data.readers.idx import read_idx  # noqa: E402
 
 
 def load(name: str, directory: Path, **options: Any) -> DataSet:

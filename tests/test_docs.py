@@ -183,7 +183,7 @@ class TestTheExampleOfContributing:
         assert row.receptive_field.size == (3, 3)
 
     def test_it_is_in_the_schema_and_in_suggestions(self, glu: Any) -> None:
-        from cnncalc.schema import json_schema
+        from cnncalc.spec.json_schema import json_schema
 
         assert "glu" in str(json_schema()["definitions"]["item"])
         with pytest.raises(cnncalc.SpecError, match="did you mean glu"):

@@ -16,8 +16,9 @@ import yaml
 from users import as_a_user_with_limits
 
 import cnncalc
-from cnncalc import cli, errors, parsing
+from cnncalc import cli, errors
 from cnncalc.errors import CnncalcError, OutputError, Place, SpecError, UsageError
+from cnncalc.spec import yaml as parsing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

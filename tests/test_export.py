@@ -29,8 +29,8 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
-from cnncalc.pytorch import export as module  # noqa: E402
-from cnncalc.pytorch import programs, to_onnx  # noqa: E402
+from cnncalc.exporting import export as module  # noqa: E402
+from cnncalc.exporting import programs, to_onnx  # noqa: E402
 
 TINY = network([3, 6, 6], conv(4, 3), "relu", init={"seed": 1})
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from support import conv, row, summarize
 
 import cnncalc
-from cnncalc.arithmetic import FUNCTIONS, MAX_LENGTH, MAX_MAGNITUDE, divisible
 from cnncalc.errors import ExpressionError
-from cnncalc.expressions import evaluate, has_unbalanced_brackets, names_in, worked_out
+from cnncalc.spec.arithmetic import FUNCTIONS, MAX_LENGTH, MAX_MAGNITUDE, divisible
+from cnncalc.spec.expressions import evaluate, has_unbalanced_brackets, names_in, worked_out
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

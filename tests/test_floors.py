@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "cnncalc"
 FACES = {"cnncalc", "cnncalc.__main__"}
 """They hand names on, from every floor."""
-UPWARDS = {("cnncalc.summary", "cnncalc.render"), ("cnncalc.verification", "cnncalc.render")}
+UPWARDS = {
+    ("cnncalc.analysis.summary", "cnncalc.render"),
+    ("cnncalc.verification.result", "cnncalc.render"),
+}
 """A summary and a verification print themselves; they load the renderings when they do."""
 
 

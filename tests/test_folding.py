@@ -6,7 +6,7 @@ import pytest
 from support import bundled, conv
 
 import cnncalc
-from cnncalc.folding import fold
+from cnncalc.analysis.folding import fold
 from cnncalc.render.columns import COLUMNS, PRESETS
 
 

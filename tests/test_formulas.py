@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from support import by_tier, evaluate, evaluate_shape, factors, network, representatives
 
 import cnncalc
-from cnncalc.folding import fold
-from cnncalc.formula import Expr, ceil_divide, expr, floor_divide, product, sym, total
+from cnncalc.analysis.folding import fold
+from cnncalc.maths.formula import Expr, ceil_divide, expr, floor_divide, product, sym, total
 from cnncalc.render import render
 
 BUNDLED = representatives()

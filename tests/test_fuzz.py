@@ -17,13 +17,13 @@ from strategies import STRATEGIES, choice
 from support import examples
 
 import cnncalc
-from cnncalc import bundled
 from cnncalc.errors import CnncalcError, OutputError
 from cnncalc.layers import registry
-from cnncalc.parsing import parse
-from cnncalc.recipe import SECTIONS, Recipe
 from cnncalc.render import FORMATS, render
-from cnncalc.source import Source
+from cnncalc.spec import bundled
+from cnncalc.spec.text import Source
+from cnncalc.spec.train_section import SECTIONS, Recipe
+from cnncalc.spec.yaml import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import pytest
 from support import by_tier
 
 import cnncalc
-from cnncalc.importing.api import Imported, imported
-from cnncalc.parsing import parse
-from cnncalc.source import Source
+from cnncalc.importing.import_network import Imported, imported
+from cnncalc.spec.text import Source
+from cnncalc.spec.yaml import parse
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
@@ -18,8 +18,8 @@ torchvision = pytest.importorskip("torchvision", reason="torchvision is not inst
 from torch import nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from cnncalc.importing.from_torch import read_program  # noqa: E402
-from cnncalc.importing.tracing import trace  # noqa: E402
+from cnncalc.importing.from_torch.program import read_program  # noqa: E402
+from cnncalc.importing.from_torch.tracing import trace  # noqa: E402
 
 if TYPE_CHECKING:
     from cnncalc import Summary

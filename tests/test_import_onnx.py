@@ -9,7 +9,7 @@ import pytest
 from support import by_tier
 
 import cnncalc
-from cnncalc.importing.api import import_network
+from cnncalc.importing.import_network import import_network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -242,7 +242,7 @@ def test_without_onnx_it_says_how_to_install_it(
 ) -> None:
     import sys
 
-    monkeypatch.delitem(sys.modules, "cnncalc.importing.from_onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "cnncalc.importing.from_onnx.file", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     file = tmp_path / "net.onnx"
     file.write_bytes(b"x")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import cnncalc
 from cnncalc.cli import app
-from cnncalc.importing.api import import_network
+from cnncalc.importing.import_network import import_network
 from cnncalc.importing.sources import parse_call
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -174,7 +174,7 @@ def test_blocks() -> None:
 def test_torchvisions_networks_have_their_own_input(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(
-        "cnncalc.importing.tracing.trace",
+        "cnncalc.importing.from_torch.tracing.trace",
         lambda _, shape, *__, **___: seen.append(shape) or 1 / 0,
     )
     for name in ("resnet18", "inception_v3", "r3d_18"):
@@ -186,7 +186,8 @@ def test_torchvisions_networks_have_their_own_input(monkeypatch: pytest.MonkeyPa
 def test_weights_are_given_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(
-        "cnncalc.importing.tracing.trace", lambda module, *_, **__: seen.append(module) or 1 / 0
+        "cnncalc.importing.from_torch.tracing.trace",
+        lambda module, *_, **__: seen.append(module) or 1 / 0,
     )
     with pytest.raises(ZeroDivisionError):
         import_network("torchvision:regnet_y_128gf")  # 2.6 GB, were they there
@@ -311,7 +312,11 @@ def test_a_call_holds_literals_only() -> None:
 
 
 def test_without_pytorch_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("cnncalc.importing.from_torch", "cnncalc.importing.tracing", "torch"):
+    for name in (
+        "cnncalc.importing.from_torch.program",
+        "cnncalc.importing.from_torch.tracing",
+        "torch",
+    ):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(cnncalc.UsageError, match="import needs PyTorch: pip install torch"):

@@ -20,7 +20,7 @@ from support import evaluate, examples, network
 import cnncalc
 from cnncalc.errors import FieldError, ShapeError, SpecError
 from cnncalc.layers import registry
-from cnncalc.recorder import record
+from cnncalc.layers.recorder import record
 
 torch = pytest.importorskip("torch", reason="the layers are compared with PyTorch's modules")
 

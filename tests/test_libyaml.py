@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import by_tier
 
-from cnncalc import parsing
 from cnncalc.errors import SpecError
-from cnncalc.parsing import MAX_DEPTH, parse
-from cnncalc.source import Source
+from cnncalc.spec import yaml as parsing
+from cnncalc.spec.text import Source
+from cnncalc.spec.yaml import MAX_DEPTH, parse
 
 LOADERS = [pytest.param(yaml.SafeLoader, id="pyyaml")]
 if hasattr(yaml, "CSafeLoader"):

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from processes import environment, run
 
-from cnncalc import bundled
 from cnncalc.errors import UsageError
-from cnncalc.loading import load
+from cnncalc.spec import bundled
+from cnncalc.spec.loading import load
 
 SURROUNDINGS: dict[str, dict[str, str]] = {
     "no UTF-8, no room": {
@@ -146,7 +146,7 @@ def test_as_many_processes_read_images_as_there_are_cores(
     cores: int, processes: int, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from cnncalc.training import batches
+    from cnncalc.training.feeding import batches
 
     asked: dict[str, Any] = {}
     monkeypatch.setattr(batches, "cores", lambda: cores)

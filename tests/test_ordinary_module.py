@@ -16,8 +16,8 @@ from processes import environment
 from support import by_tier, conv, network
 
 import cnncalc
-from cnncalc.expansion import build_graph
 from cnncalc.layers.merge import Merge
+from cnncalc.network.expansion import build_graph
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 

@@ -18,7 +18,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from torch.nn import functional as F  # noqa: E402, N812
 
-from cnncalc.training.plateau import loss_of_a_guess, spread_of  # noqa: E402
+from cnncalc.training.step.plateau import loss_of_a_guess, spread_of  # noqa: E402
 
 pytestmark = [pytest.mark.training, pytest.mark.many_steps]
 
@@ -139,7 +139,7 @@ def test_one_class_is_never_guessed_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_a_guess_is_the_best_of_constant_scores(smoothing: float) -> None:
     """Found by descent, through PyTorch's own loss of unevenly frequent classes."""
-    from cnncalc.recipe import LossRecipe
+    from cnncalc.spec.train_section import LossRecipe
 
     labels = torch.tensor([0] * 5 + [1] * 3 + [2] * 2)
     scores = torch.zeros(3, requires_grad=True)
@@ -158,7 +158,7 @@ def test_a_guess_is_the_best_of_constant_scores(smoothing: float) -> None:
 
 
 def test_guesses_of_the_other_losses() -> None:
-    from cnncalc.recipe import LossRecipe
+    from cnncalc.spec.train_section import LossRecipe
 
     equal, uneven = torch.full((4,), 0.25).double(), torch.tensor([0.9, 0.1]).double()
     assert loss_of_a_guess(LossRecipe(name="nll"), equal) == pytest.approx(math.log(4))
@@ -169,7 +169,7 @@ def test_guesses_of_the_other_losses() -> None:
 
 def test_the_spread_of_scores() -> None:
     """0 where all images have the same, more than 0.9 where each is sure of another class."""
-    from cnncalc.recipe import LossRecipe
+    from cnncalc.spec.train_section import LossRecipe
 
     recipe = LossRecipe()
     same = torch.randn(1, 10).expand(20, 10)

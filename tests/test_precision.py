@@ -17,7 +17,7 @@ import cnncalc
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from cnncalc.training import setting  # noqa: E402
+from cnncalc.training import device as setting  # noqa: E402
 
 FEATURES = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
 """What PyTorch is asked."""

@@ -22,10 +22,10 @@ import joint_runs  # noqa: E402
 from processes import search_path  # noqa: E402
 
 from cnncalc.cli import main  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.normalization import SyncBatchNorm  # noqa: E402
-from cnncalc.training.processes import Processes, in_environment  # noqa: E402
-from cnncalc.training.shares import Share  # noqa: E402
+from cnncalc.training.processes.processes import Processes, in_environment  # noqa: E402
+from cnncalc.training.processes.shared_batch_norm import SyncBatchNorm  # noqa: E402
+from cnncalc.training.processes.shares import Share  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
 
 TESTS = Path(__file__).resolve().parent
 ENVIRONMENT = {

@@ -32,10 +32,10 @@ from typer.testing import CliRunner  # noqa: E402
 
 import cnncalc  # noqa: E402
 from cnncalc.cli import app  # noqa: E402
-from cnncalc.importing.api import import_network, imported  # noqa: E402
-from cnncalc.importing.from_torch import read_program  # noqa: E402
-from cnncalc.importing.pt2 import symbols  # noqa: E402
-from cnncalc.importing.tracing import trace  # noqa: E402
+from cnncalc.importing.from_pt2 import symbols  # noqa: E402
+from cnncalc.importing.from_torch.program import read_program  # noqa: E402
+from cnncalc.importing.from_torch.tracing import trace  # noqa: E402
+from cnncalc.importing.import_network import import_network, imported  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ class TestHonestFiles:
         monkeypatch.setattr("torch.export.load", lambda *_: 1 / 0)
         seen = []
         monkeypatch.setattr(
-            "cnncalc.importing.pt2.program.GraphBuilder.build",
+            "cnncalc.importing.from_pt2.program.GraphBuilder.build",
             lambda *_: seen.append((torch.load, pickle.loads, torch._C._pickle_load_obj)) or 1 / 0,
         )
         assert "ZeroDivisionError" in refused("net.pt2")

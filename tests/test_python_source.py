@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support import by_tier, conv, examples, network, representatives
 
 import cnncalc
-from cnncalc.pytorch.python_source import write_source
+from cnncalc.exporting.python_source import write_source
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 

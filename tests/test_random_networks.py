@@ -17,9 +17,9 @@ from random_networks import JOINS, graph_of, networks
 from support import examples
 
 import cnncalc
-from cnncalc.geometry import Transposed, Window
 from cnncalc.layers import registry
-from cnncalc.scopes import INPUT
+from cnncalc.maths.windows import Transposed, Window
+from cnncalc.network.names import INPUT
 
 torch = pytest.importorskip("torch", reason="the tables are compared with PyTorch's modules")
 
@@ -27,8 +27,8 @@ from test_receptive_fields_against_autograd import check as check_fields  # noqa
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 if TYPE_CHECKING:
-    from cnncalc.geometry import Reach
-    from cnncalc.graph import Graph
+    from cnncalc.maths.windows import Reach
+    from cnncalc.network.graph import Graph
 
 KINDS = sorted(registry().keys() - {"unknown"})
 BATCH = 2

@@ -34,27 +34,27 @@ from strategies import STRATEGIES, Case
 from support import examples, network
 
 import cnncalc
-from cnncalc.analysis import fields_of
+from cnncalc.analysis.analyze import fields_of
 from cnncalc.errors import SpecError
-from cnncalc.expansion import build_graph
 from cnncalc.layers import registry
 from cnncalc.layers.activation import Softmax
 from cnncalc.layers.base import Elementwise
 from cnncalc.layers.merge import Merge
 from cnncalc.layers.norm import LocalResponseNorm, Norm
 from cnncalc.layers.relu import Prelu
-from cnncalc.scopes import INPUT
+from cnncalc.network.expansion import build_graph
+from cnncalc.network.names import INPUT
 
 torch = pytest.importorskip("torch", reason="receptive fields are compared with gradients")
 
-from cnncalc.pytorch.transparent import transparent  # noqa: E402
+from cnncalc.verification.fields.transparent import transparent  # noqa: E402
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-    from cnncalc.fields import Field
-    from cnncalc.graph import Graph, Node
     from cnncalc.layers.base import Layer
+    from cnncalc.maths.receptive_fields import Field
+    from cnncalc.network.graph import Graph, Node
 
 Interval = tuple[int, int]
 TOLERANCE = 1e-13

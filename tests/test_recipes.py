@@ -21,18 +21,18 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 from torch.optim import lr_scheduler  # noqa: E402
 
-from cnncalc import bundled as library  # noqa: E402
 from cnncalc.cli.options import parse_settings  # noqa: E402
-from cnncalc.expansion import build_graph  # noqa: E402
-from cnncalc.recipe import Recipe  # noqa: E402
-from cnncalc.recipe_reading import merged_settings  # noqa: E402
-from cnncalc.training import api  # noqa: E402
-from cnncalc.training.batches import Batch  # noqa: E402
-from cnncalc.training.checking import check_recipe  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.learner import Learner, loss_function  # noqa: E402
-from cnncalc.training.optimizing import make_optimizer, make_schedule  # noqa: E402
-from cnncalc.training.setting import Setting  # noqa: E402
+from cnncalc.network.expansion import build_graph  # noqa: E402
+from cnncalc.spec import bundled as library  # noqa: E402
+from cnncalc.spec.train_reading import merged_settings  # noqa: E402
+from cnncalc.spec.train_section import Recipe  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.device import Setting  # noqa: E402
+from cnncalc.training.feeding.batches import Batch  # noqa: E402
+from cnncalc.training.recipe_checks import check_recipe  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.step.learner import Learner, loss_function  # noqa: E402
+from cnncalc.training.step.optimizers import make_optimizer, make_schedule  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -542,7 +542,7 @@ def test_the_pace_of_rare_evaluations_is_that_of_each(
     paces = set()
     for every in (1, 3):
         clock = SimpleNamespace(monotonic=itertools.count().__next__)
-        monkeypatch.setattr("cnncalc.training.loop.time", clock)
+        monkeypatch.setattr("cnncalc.training.step.loop.time", clock)
         run = train(tmp_path / f"every{every}", epochs=6, evaluate_every=every)
         paces |= {*rows(run, "images_per_second")}
     assert len(paces) == 1

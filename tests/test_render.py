@@ -272,7 +272,7 @@ def test_folded_rows_hold_what_they_fold(name: str, depth: str) -> None:
 
 
 def test_fold_does_not_count_the_unknown_as_nothing() -> None:
-    from cnncalc.folding import fold
+    from cnncalc.analysis.folding import fold
 
     upsample = {"upsample": {"scale_factor": 2, "mode": "bilinear"}}
     summary = summarize([1, 4, 4], {"layers": ["relu", upsample], "name": "up"}, "relu")
@@ -285,7 +285,7 @@ def test_fold_does_not_count_the_unknown_as_nothing() -> None:
 
 
 def test_fold_keeps_every_input_from_outside() -> None:
-    from cnncalc.folding import fold
+    from cnncalc.analysis.folding import fold
 
     branches = {"add": [[{"layers": ["relu", "tanh"], "name": "left"}], []]}
     summary = cnncalc.analyze(network([2, 4, 4], {**conv(2, 1), "name": "first"}, branches))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import LECTURES, bundled, summarize
 
-from cnncalc.folding import fold
+from cnncalc.analysis.folding import fold
 from cnncalc.render import render
 from cnncalc.render.latex import ROWS_OF_A_PAGE, escape, maths
 

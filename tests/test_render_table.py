@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from support import LECTURES, bundled, by_tier, network, summarize
 
 import cnncalc
-from cnncalc.folding import fold
+from cnncalc.analysis.folding import fold
 from cnncalc.render import render
 
 NETWORKS = LECTURES

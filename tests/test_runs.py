@@ -23,11 +23,13 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from PIL import Image  # noqa: E402
 
-from cnncalc.render.runs import runs_table  # noqa: E402
-from cnncalc.training import api, plotting, records  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.runs import records  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
-from cnncalc.training.reporting import probabilities  # noqa: E402
+from cnncalc.training.reports import plotting  # noqa: E402
+from cnncalc.training.reports.predict import probabilities  # noqa: E402
+from cnncalc.training.reports.tables import runs_table  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
 
 pytestmark = pytest.mark.training
 
@@ -498,7 +500,7 @@ def test_pictures(what: str, run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("matplotlib")
 def test_curves_are_those_of_the_metrics(run: Path) -> None:
-    from cnncalc.render.plot import curves
+    from cnncalc.training.reports.figures import curves
 
     folder = copies(run, "_odd $_$ name")
     figure = curves(records.metrics_of([run, folder / "_odd $_$ name"]))
@@ -514,7 +516,7 @@ def test_curves_are_those_of_the_metrics(run: Path) -> None:
 
 @pytest.mark.usefixtures("matplotlib")
 def test_the_names_of_many_runs_leave_room_for_their_curves(run: Path) -> None:
-    from cnncalc.render.plot import curves
+    from cnncalc.training.reports.figures import curves
 
     rows = [{**row, "val_loss": None, "val_accuracy": None} for row in records.read_metrics(run)]
     names = [f"resnet18_cifar-20261121-1015{number}" for number in range(10, 40)]
@@ -530,7 +532,7 @@ def test_the_names_of_many_runs_leave_room_for_their_curves(run: Path) -> None:
 
 @pytest.mark.usefixtures("matplotlib")
 def test_long_names_leave_room_for_the_confusion_matrix(tmp_path: Path) -> None:
-    from cnncalc.render.plot import confusion
+    from cnncalc.training.reports.figures import confusion
 
     title = "a network of a very long name on a data set, test: 50.00%"
     figure = confusion(title, ["a class of forty letters, more or less", "b"], [[3, 0], [3, 0]])
@@ -608,7 +610,7 @@ def test_a_run_that_was_not_evaluated_has_no_curves(run: Path, tmp_path: Path) -
 
 
 def test_without_matplotlib(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "cnncalc.render.plot", raising=False)
+    monkeypatch.delitem(sys.modules, "cnncalc.training.reports.figures", raising=False)
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     line = refused("plot", str(run), "-o", str(run / "x.png"))

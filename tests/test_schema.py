@@ -15,9 +15,9 @@ from support import cnncalc_output, examples, network
 
 import cnncalc
 from cnncalc.errors import FieldError, ShapeError
-from cnncalc.parsing import parse
-from cnncalc.recipe import SECTIONS, Recipe
-from cnncalc.source import read
+from cnncalc.spec.text import read
+from cnncalc.spec.train_section import SECTIONS, Recipe
+from cnncalc.spec.yaml import parse
 
 if TYPE_CHECKING:
     from strategies import Case

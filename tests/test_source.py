@@ -14,10 +14,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cnncalc import parsing, source
 from cnncalc.errors import LimitError, Place, SpecError, SyntaxSpecError, UsageError
-from cnncalc.parsing import parse, resolve
-from cnncalc.source import Mapping, Sequence, Source, place_of, read
+from cnncalc.spec import text as source
+from cnncalc.spec import yaml as parsing
+from cnncalc.spec.text import Mapping, Sequence, Source, place_of, read
+from cnncalc.spec.yaml import parse, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

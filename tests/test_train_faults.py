@@ -29,16 +29,17 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from PIL import Image  # noqa: E402
 
 from cnncalc.cli.progress import HEAD, Lines  # noqa: E402
-from cnncalc.training import api, memory  # noqa: E402
-from cnncalc.training.checkpoints import (  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.plan import plan_run  # noqa: E402
+from cnncalc.training.run.checkpoints import (  # noqa: E402
     read_checkpoint,
     read_last,
     write_checkpoint,
 )
-from cnncalc.training.evaluation import evaluate_split  # noqa: E402
-from cnncalc.training.folder import RunFolder  # noqa: E402
-from cnncalc.training.learner import Learner, loss_function  # noqa: E402
-from cnncalc.training.plan import plan_run  # noqa: E402
+from cnncalc.training.run.folder import RunFolder  # noqa: E402
+from cnncalc.training.step import fitting_batch as memory  # noqa: E402
+from cnncalc.training.step.evaluation import evaluate_split  # noqa: E402
+from cnncalc.training.step.learner import Learner, loss_function  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,7 +154,7 @@ def test_a_device_too_small_for_the_network(
     def fail(*_: Any) -> None:
         raise cuda_error()
 
-    monkeypatch.setattr("cnncalc.training.learner.make_optimizer", fail)
+    monkeypatch.setattr("cnncalc.training.step.learner.make_optimizer", fail)
     with pytest.raises(
         cnncalc.CnncalcError, match="out of memory on cpu: it does not hold network"
     ):
@@ -330,8 +331,8 @@ def test_weights_that_are_not_finite_are_never_saved(
 
     monkeypatch.setattr(Learner, "learn", spoil)
     if within:
-        monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
-        monkeypatch.setattr("cnncalc.training.loop.SAVE_SECONDS", 0.0)
+        monkeypatch.setattr("cnncalc.training.step.loop.LOOK_EVERY", 1)
+        monkeypatch.setattr("cnncalc.training.step.loop.SAVE_SECONDS", 0.0)
     with pytest.raises(cnncalc.CnncalcError) as caught:
         train(tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "last.pt"

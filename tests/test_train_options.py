@@ -18,9 +18,9 @@ import cnncalc
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from cnncalc.training import api  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.peaks import peak_multiply_adds  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.gpu_peaks import peak_multiply_adds  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +218,7 @@ def test_a_run_that_fails_leaves_pytorch_as_it_was(
             " you set 'torch.use_deterministic_algorithms(True)'. You can turn off determinism"
         )
 
-    monkeypatch.setattr("cnncalc.training.learner.Learner.learn", fail)
+    monkeypatch.setattr("cnncalc.training.step.learner.Learner.learn", fail)
     with pytest.raises(cnncalc.CnncalcError) as caught:
         train(tmp_path / "run", deterministic=True)
     assert str(caught.value) == (
@@ -455,7 +455,7 @@ def test_the_share_is_of_the_peak_of_the_device(
     run = train(tmp_path / "run", STILL)
     summary = json.loads((run.folder / "summary.json").read_text())
     assert "share_of_peak" not in summary
-    from cnncalc.training import summary as module
+    from cnncalc.training import outcome as module
 
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla T4")
     share: Callable[..., Any] = module._share

@@ -21,10 +21,10 @@ import cnncalc
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from cnncalc.training import api  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.loop import Loop  # noqa: E402
+from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.plan import plan_run  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.step.loop import Loop  # noqa: E402
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, {"dropout": 0.2}]
 NET = network([1, 8, 8], *LAYERS, "flatten", {"linear": 10}, name="tiny")
@@ -134,7 +134,7 @@ def test_resuming_changes_nothing(
 ) -> None:
     """In the middle of an epoch and at its end: weights and metrics to the last bit."""
     train(tmp_path / "whole", RICH)
-    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    monkeypatch.setattr("cnncalc.training.step.loop.LOOK_EVERY", 1)
     run = train(tmp_path / "cut", RICH, progress=StopAt(stop))
     assert not run.finished
     assert run.signal == signal.SIGTERM
@@ -162,8 +162,8 @@ def test_slow_steps_are_looked_at_one_by_one(
 ) -> None:
     """A watcher sees them, and a checkpoint need not wait for 50 of them."""
     saved: list[int] = []
-    monkeypatch.setattr("cnncalc.training.loop.LOOK_SECONDS", seconds)
-    monkeypatch.setattr("cnncalc.training.loop.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr("cnncalc.training.step.loop.LOOK_SECONDS", seconds)
+    monkeypatch.setattr("cnncalc.training.step.loop.SAVE_SECONDS", -1.0)
     monkeypatch.setattr(Loop, "_save", lambda loop, _: saved.append(loop.learner.step))
     progress = Told()
     train(tmp_path / "run", {"steps": 5}, progress=progress)
@@ -226,7 +226,7 @@ class Listed(torch.utils.data.Dataset[Any]):
 def test_a_stream_resumes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"epochs": 2, "batch_size": 8}
     train(tmp_path / "whole", settings, data=Listed())
-    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    monkeypatch.setattr("cnncalc.training.step.loop.LOOK_EVERY", 1)
     assert not train(tmp_path / "cut", settings, data=Listed(), progress=StopAt(2)).finished
     assert api.resume(tmp_path / "cut", data=Listed()).finished
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
@@ -316,7 +316,7 @@ def test_a_signal_at_the_last_step_of_an_epoch_loses_no_row(
 ) -> None:
     settings = {"epochs": 3, "batch_size": 2000}
     train(tmp_path / "whole", settings)
-    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    monkeypatch.setattr("cnncalc.training.step.loop.LOOK_EVERY", 1)
     assert not train(tmp_path / "cut", settings, progress=StopAt(2)).finished
     assert api.resume(tmp_path / "cut").finished
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "cut")
@@ -343,7 +343,7 @@ def test_a_signal_in_an_evaluation_begins_no_epoch(tmp_path: Path) -> None:
 
 
 def test_a_run_may_end_where_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnncalc.training.loop.LOOK_EVERY", 1)
+    monkeypatch.setattr("cnncalc.training.step.loop.LOOK_EVERY", 1)
     train(tmp_path / "run", {"epochs": 2}, progress=StopAt(3))
     run = api.resume(tmp_path / "run", settings={"steps": 3})
     assert run.finished

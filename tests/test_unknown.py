@@ -9,7 +9,7 @@ import pytest
 from support import conv, summarize
 
 import cnncalc
-from cnncalc.folding import fold
+from cnncalc.analysis.folding import fold
 from cnncalc.render import render
 
 ATTENTION = {"unknown": {"operation": "aten.bmm.default", "shape": [4, 6, 6]}}

@@ -24,8 +24,8 @@ from data_files import idx, write_cifar, write_mnist, write_svhn  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from cnncalc.pytorch.weights import read_state  # noqa: E402
-from cnncalc.training.checkpoints import read_checkpoint  # noqa: E402
 from cnncalc.training.data import load_data  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
 
 MEBI = 2**20
 MESSAGE = (
@@ -193,7 +193,7 @@ def test_an_array_that_speaks_of_more_than_it_holds(tmp_path: Path) -> None:
 
 
 def test_a_program_that_unpacks_to_too_much(tmp_path: Path, small: int) -> None:
-    from cnncalc.importing.api import import_network
+    from cnncalc.importing.import_network import import_network
 
     file = tmp_path / "bomb.pt2"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -16,15 +16,15 @@ from strategies import STRATEGIES
 from support import LONG_TO_VERIFY, agrees, by_tier, conv, examples, network, representatives
 
 import cnncalc
-from cnncalc import bundled
 from cnncalc.errors import SpecError
-from cnncalc.verification import Check, LayerChecks, Verification
+from cnncalc.spec import bundled
+from cnncalc.verification.result import Check, LayerChecks, Verification
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from test_receptive_fields_against_autograd import KINDS, is_comparable, networks  # noqa: E402
 
-from cnncalc.pytorch import chains  # noqa: E402
+from cnncalc.verification.fields import chains  # noqa: E402
 
 if TYPE_CHECKING:
     from strategies import Case
@@ -305,7 +305,7 @@ def test_what_was_found_needs_no_pytorch() -> None:
     """A verification is plain data, and is drawn without PyTorch."""
     script = (
         "import json, sys\n"
-        "from cnncalc.verification import Check, LayerChecks, Verification\n"
+        "from cnncalc.verification.result import Check, LayerChecks, Verification\n"
         "layer = LayerChecks('a', (Check('output', (3, 4), (3, 5)), Check('buffers', 1, 2)))\n"
         "print(json.dumps([str(Verification('x', (3, 8), (layer,), (), ())),"
         " sorted({'torch', 'numpy'} & set(sys.modules))]))\n"

@@ -13,20 +13,20 @@ from processes import invoke
 from support import agrees, conv, network
 
 import cnncalc
-from cnncalc import bundled
-from cnncalc.geometry import SAME, WHOLE, Window
 from cnncalc.layers.activation import Softmax
 from cnncalc.layers.base import REGISTRY, Elementwise, Layer
 from cnncalc.layers.conv import Conv, ConvTranspose
 from cnncalc.layers.norm import BatchNorm, GroupNorm
 from cnncalc.layers.pool import MaxPool
 from cnncalc.layers.shape import Flatten
-from cnncalc.verification import Check, Verification
+from cnncalc.maths.windows import SAME, WHOLE, Window
+from cnncalc.spec import bundled
+from cnncalc.verification.result import Check, Verification
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from cnncalc.pytorch import measuring  # noqa: E402
 from cnncalc.pytorch.compiler import compile_graph  # noqa: E402
+from cnncalc.verification import measuring  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter  # noqa: E402
 
-from cnncalc.training.learner import Learner  # noqa: E402
-from cnncalc.training.workers import leave_signals, none_missed, read_ahead  # noqa: E402
+from cnncalc.training.feeding.workers import leave_signals, none_missed, read_ahead  # noqa: E402
+from cnncalc.training.step.learner import Learner  # noqa: E402
 
 NET = network([1, 8, 8], conv(2, 3), "flatten", {"linear": 2}, name="tiny")
 

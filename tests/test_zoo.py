@@ -11,9 +11,9 @@ from published import expected, reference, summary_of, write
 from support import cnncalc_output
 
 import cnncalc
-from cnncalc import bundled
 from cnncalc.errors import UsageError
 from cnncalc.render.listing import SORTS, listing, listing_json, listing_table
+from cnncalc.spec import bundled
 
 TORCHVISION = reference("torchvision_cnn")
 ROWS = [pytest.param(*row, id=f"{row[0]}-{row[1]}") for row in TORCHVISION["rows"]]

@@ -64,7 +64,7 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
-        from cnncalc.training.processes import says
+        from cnncalc.training.processes.processes import says
 
         if sys.stderr is not None and says(error):
             sys.stderr.write(

@@ -38,7 +38,7 @@ def evaluate(
       cnncalc evaluate runs/lenet --split train --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
     import cnncalc
-    from cnncalc.render import runs
+    from cnncalc.training.reports import tables as runs
 
     as_json = runs.check_format(format) == "json"
     found = cnncalc.evaluate(

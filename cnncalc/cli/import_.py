@@ -54,8 +54,8 @@ def import_network(
     """  # noqa: D301 - \b keeps typer from filling the lines
     import gc
 
-    from cnncalc.importing.api import import_network as import_source
-    from cnncalc.loading import parse_shape
+    from cnncalc.importing.import_network import import_network as import_source
+    from cnncalc.spec.loading import parse_shape
 
     check_folder(output)
     gc.enable()  # modules hold circles

@@ -50,7 +50,7 @@ def list_networks(
       cnncalc list "et al. 2015" --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.render.listing import listing, listing_json, listing_table
-    from cnncalc.render.runs import check_format
+    from cnncalc.training.reports.tables import check_format
 
     as_json = check_format(format) == "json"
     networks = listing(text, sort)
@@ -76,7 +76,7 @@ def show(
       cnncalc show lenet
       cnncalc show resnet50 > mine.yaml
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc import bundled
+    from cnncalc.spec import bundled
 
     known = bundled.find(name)
     if known is None:

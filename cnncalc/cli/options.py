@@ -11,12 +11,12 @@ import typer
 from cnncalc.errors import UsageError, shorten
 
 if TYPE_CHECKING:
-    from cnncalc.spec import Architecture
+    from cnncalc.spec.architecture import Architecture
 
 
 def complete_name(incomplete: str) -> list[str]:
     """Bundled networks and variants, for shell completion."""
-    from cnncalc import bundled
+    from cnncalc.spec import bundled
 
     return [name for name in bundled.names() if name.startswith(incomplete)]
 
@@ -86,7 +86,7 @@ def load_spec(
     input_shape: str | None = None,
 ) -> Architecture:
     """The network that the arguments of a command describe."""
-    from cnncalc.loading import load
+    from cnncalc.spec.loading import load
 
     parameters = dict(map(_parse_setting, settings or ()))
     return load(spec, variant=variant, parameters=parameters, input=input_shape)
@@ -104,13 +104,13 @@ def parse_settings(settings: list[str] | None) -> tuple[dict[str, Any], list[str
 
 
 def _is_of_the_recipe(name: str) -> bool:
-    from cnncalc.recipe import Recipe
+    from cnncalc.spec.train_section import Recipe
 
     return name in Recipe.model_fields
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:
-    from cnncalc.parsing import parse_value
+    from cnncalc.spec.yaml import parse_value
 
     key, equals, value = text.partition("=")
     if not equals or not key.strip():

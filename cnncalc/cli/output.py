@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnncalc.drafts import draft_of
+from cnncalc.atomic_files import draft_of
 from cnncalc.errors import OutputError
 
 if TYPE_CHECKING:

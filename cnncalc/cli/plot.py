@@ -46,7 +46,7 @@ def plot(
       cnncalc plot runs/lenet runs/wide -o curves.svg
       cnncalc plot runs/lenet -o filters.png --what filters
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.training import plotting
+    from cnncalc.training.reports import plotting
 
     plotting.plot(runs, output, what, weights=weights)
     names = ", ".join(run.name for run in runs)

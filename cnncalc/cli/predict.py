@@ -31,7 +31,7 @@ def predict(
       cnncalc predict runs/lenet seven.png
     """  # noqa: D301 - \b keeps typer from filling the lines
     import cnncalc
-    from cnncalc.render import runs
+    from cnncalc.training.reports import tables as runs
 
     as_json = runs.check_format(format) == "json"
     found = cnncalc.predict(run, images, top=top, weights=weights, device=device)

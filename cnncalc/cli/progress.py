@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from cnncalc.recipe import Recipe
+    from cnncalc.spec.train_section import Recipe
     from cnncalc.training.plan import Plan
-    from cnncalc.training.plateau import Standstill
+    from cnncalc.training.step.plateau import Standstill
 
 NARROW = 75
 """Characters of a terminal, below which there is room for no bar, and for no speed."""
@@ -54,7 +54,7 @@ def describe(plan: Plan) -> str:
 
 def _loss(plan: Plan) -> dict[str, str]:
     """What is minimised, if that is not the usual or not well chosen."""
-    from cnncalc.training.checking import ending
+    from cnncalc.training.recipe_checks import ending
 
     name = plan.recipe.loss.name
     if name != "cross_entropy":

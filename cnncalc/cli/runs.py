@@ -27,8 +27,8 @@ def list_runs(
       cnncalc runs
       cnncalc runs runs/lenet --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.render import runs
-    from cnncalc.training import records
+    from cnncalc.runs import records
+    from cnncalc.training.reports import tables as runs
 
     as_json = runs.check_format(format) == "json"
     found = records.list_runs(folder)

@@ -23,6 +23,6 @@ def schema(
     """  # noqa: D301 - \b keeps typer from filling the lines
     import json
 
-    from cnncalc.schema import json_schema
+    from cnncalc.spec.json_schema import json_schema
 
     write(json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n", output)

@@ -31,7 +31,7 @@ def complete_columns(incomplete: str) -> list[str]:
 
 
 def complete_dtype(incomplete: str) -> list[str]:
-    from cnncalc.analysis import DTYPE_BYTES
+    from cnncalc.analysis.analyze import DTYPE_BYTES
 
     return [name for name in DTYPE_BYTES if name.startswith(incomplete)]
 
@@ -96,8 +96,8 @@ def summarize(
       cnncalc summarize resnet152 --depth 1
       cnncalc summarize alexnet --set groups=2 --format markdown
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.analysis import analyze_graph
-    from cnncalc.expansion import build_graph
+    from cnncalc.analysis.analyze import analyze_graph
+    from cnncalc.network.expansion import build_graph
     from cnncalc.render import render
 
     chosen_format = format or _format_of(output)
@@ -108,7 +108,7 @@ def summarize(
         _show_rows_before(error)
         raise
     if depth is not None:
-        from cnncalc.folding import fold
+        from cnncalc.analysis.folding import fold
 
         summary = fold(summary, depth)
     on_screen = is_stdout(output)
@@ -143,7 +143,7 @@ def _show_rows_before(error: ShapeError) -> None:
         return
     from dataclasses import replace
 
-    from cnncalc.analysis import analyze_graph
+    from cnncalc.analysis.analyze import analyze_graph
     from cnncalc.render.table import rows_only
 
     graph = error.graph

@@ -12,7 +12,7 @@ import typer
 from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import write
 from cnncalc.errors import UsageError
-from cnncalc.training.processes import is_first
+from cnncalc.training.processes.processes import is_first
 
 
 def _field(name: str, metavar: str, help_text: str) -> Any:
@@ -116,7 +116,7 @@ def train(
       cnncalc train --resume runs/lenet-20261121-101500
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.cli.progress import describe, watcher
-    from cnncalc.training import api
+    from cnncalc.training import train as api
     from cnncalc.training.plan import plan_run
 
     chosen = {

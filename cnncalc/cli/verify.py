@@ -33,7 +33,7 @@ def verify(
     import gc
 
     import cnncalc
-    from cnncalc.render.verification import render
+    from cnncalc.verification.table import render
 
     gc.enable()  # modules hold circles, and their numbers
     network = load_spec(spec, variant, settings, input_shape)

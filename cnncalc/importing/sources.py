@@ -11,13 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnncalc import bundled
 from cnncalc.errors import UsageError, did_you_mean, reason_of, shorten, torch_is_missing
+from cnncalc.spec import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cnncalc.importing.operations import Sketch
+    from cnncalc.importing.sketch.operations import Sketch
 
 INPUT_SHAPE = (3, 224, 224)
 """Of networks that say nothing of it."""
@@ -117,8 +117,8 @@ def _read_module(
 ) -> Sketch:
     from torch import nn
 
-    from cnncalc.importing.from_torch import read_program
-    from cnncalc.importing.tracing import make, trace
+    from cnncalc.importing.from_torch.program import read_program
+    from cnncalc.importing.from_torch.tracing import make, trace
 
     factory = _in_torchvision(name) if module == TORCHVISION else _named(source, module, name)
     if module == TORCHVISION and "weights" not in arguments:
@@ -159,7 +159,7 @@ def _no_downloads(factory: Callable[..., Any]) -> dict[str, Any]:
 
 def _named(source: str, module: str, name: str) -> Callable[..., Any]:
     """A function or class of the user's, whose module is run."""
-    from cnncalc.importing.tracing import a_thing
+    from cnncalc.importing.from_torch.tracing import a_thing
 
     try:
         if find_spec(module.partition(".")[0]) is None:
@@ -186,8 +186,8 @@ def _named(source: str, module: str, name: str) -> Callable[..., Any]:
 
 def _read_pt2(file: str) -> Sketch:
     try:
-        from cnncalc.importing.from_torch import read_program
-        from cnncalc.importing.pt2.program import read_file
+        from cnncalc.importing.from_pt2.program import read_file
+        from cnncalc.importing.from_torch.program import read_program
     except ModuleNotFoundError as error:
         raise torch_is_missing(error, f"import of {file}") from None
     name = Path(file).stem
@@ -196,7 +196,7 @@ def _read_pt2(file: str) -> Sketch:
 
 def _read_onnx(file: str) -> Sketch:
     try:
-        from cnncalc.importing.from_onnx import read_file
+        from cnncalc.importing.from_onnx.file import read_file
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from cnncalc.formula import Expr, product
-from cnncalc.geometry import SAME, WHOLE, Listed, Reach, Window
 from cnncalc.layers.base import Layer, Shape
 from cnncalc.layers.types import PositiveInt, spread
+from cnncalc.maths.formula import Expr, product
+from cnncalc.maths.windows import SAME, WHOLE, Listed, Reach, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

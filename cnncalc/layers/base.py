@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import ONE, ZERO, Expr, expr, product, sym, total
-from cnncalc.geometry import SAME, Reach, Window
+from cnncalc.maths.formula import ONE, ZERO, Expr, expr, product, sym, total
+from cnncalc.maths.windows import SAME, Reach, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import Expr, sym
-from cnncalc.geometry import SAME, Listed, Reach
 from cnncalc.layers.base import Layer, Rearrangement, Shape, Weights, outputs_of
 from cnncalc.layers.types import PositiveInt
+from cnncalc.maths.formula import Expr, sym
+from cnncalc.maths.windows import SAME, Listed, Reach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import Expr, product, sym
-from cnncalc.geometry import Reach, Transposed, Window, grouped
 from cnncalc.layers.base import Layer, Shape, Weights, Windowed, outputs_of
 from cnncalc.layers.types import PaddingPerAxis, PerAxis, PositiveInt, WindowPadding, spread
+from cnncalc.maths.formula import Expr, product, sym
+from cnncalc.maths.windows import Reach, Transposed, Window, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

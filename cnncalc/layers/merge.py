@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import ZERO, Expr, product, total
-from cnncalc.geometry import SAME, WHOLE, Reach
 from cnncalc.layers.base import Layer, Shape, Weights, write_shape
+from cnncalc.maths.formula import ZERO, Expr, product, total
+from cnncalc.maths.windows import SAME, WHOLE, Reach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

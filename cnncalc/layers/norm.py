@@ -10,10 +10,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import sym
-from cnncalc.geometry import SAME, WHOLE, Reach, Window, grouped
 from cnncalc.layers.base import Elementwise, Shape, Weights, write_shape
 from cnncalc.layers.types import Positive, PositiveInt
+from cnncalc.maths.formula import sym
+from cnncalc.maths.windows import SAME, WHOLE, Reach, Window, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

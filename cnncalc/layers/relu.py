@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import sym
 from cnncalc.layers.base import Activation, Shape, Weights
 from cnncalc.layers.types import PositiveInt
+from cnncalc.maths.formula import sym
 
 
 class Relu(Activation):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.formula import Expr, product
-from cnncalc.geometry import WHOLE, Reach, Same
 from cnncalc.layers.base import Rearrangement, Shape, write_shape
+from cnncalc.maths.formula import Expr, product
+from cnncalc.maths.windows import WHOLE, Reach, Same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

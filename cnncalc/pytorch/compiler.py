@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 
-from cnncalc.expansion import build_graph
 from cnncalc.layers.merge import Concat, Merge, Multiply
-from cnncalc.loading import load
+from cnncalc.network.expansion import build_graph
+from cnncalc.network.names import INPUT
 from cnncalc.pytorch.initialization import initialize, seeded
 from cnncalc.pytorch.modules import namespace
-from cnncalc.scopes import INPUT
-from cnncalc.spec import Architecture
+from cnncalc.spec.architecture import Architecture
+from cnncalc.spec.loading import load
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from cnncalc.graph import Graph, Node
+    from cnncalc.network.graph import Graph, Node
 
 
 def build(

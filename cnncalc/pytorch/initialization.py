@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from cnncalc.initialization import last_norms
 from cnncalc.layers.merge import Merge
+from cnncalc.spec.init_section import last_norms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cnncalc.graph import Graph
+    from cnncalc.network.graph import Graph
 
 
 def kaiming(module: nn.Module, mode: str = "fan_in", distribution: str = "normal") -> None:

@@ -13,7 +13,7 @@ from cnncalc.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cnncalc.summary import Summary
+    from cnncalc.analysis.summary import Summary
 
 FORMATS = {
     "table": ".txt",

@@ -11,8 +11,8 @@ from cnncalc.render.figures import group, one_line, scale, scale_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cnncalc.analysis.summary import Summary
     from cnncalc.render.columns import Column
-    from cnncalc.summary import Summary
 
 ALWAYS_EXPLAINED = ("parameters", "multiply-adds")
 MAX_LISTED = 8
@@ -60,7 +60,7 @@ def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:
 
 def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
     """The totals for people, what is not counted, the conventions of the columns, the source."""
-    from cnncalc.analysis import CONVENTIONS
+    from cnncalc.analysis.analyze import CONVENTIONS
 
     totals = summary.totals
     size = f"{scale(totals.parameters)} parameters"

@@ -23,7 +23,7 @@ from cnncalc.render.figures import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from cnncalc.summary import LayerSummary, Summary
+    from cnncalc.analysis.summary import LayerSummary, Summary
 
 
 class Column(NamedTuple):

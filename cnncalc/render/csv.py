@@ -11,7 +11,7 @@ from cnncalc.render.columns import COLUMNS, choose, with_figures
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cnncalc.summary import Summary
+    from cnncalc.analysis.summary import Summary
 
 EVERYTHING = tuple(column.name for column in COLUMNS if column.name not in ("input_layer", "share"))
 

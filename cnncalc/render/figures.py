@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cnncalc.formula import Expr
+    from cnncalc.maths.formula import Expr
 
 _DECIMAL = (("P", 10**15), ("T", 10**12), ("G", 10**9), ("M", 10**6))
 _BINARY = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))

@@ -15,8 +15,8 @@ from cnncalc.render.columns import choose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cnncalc.analysis.summary import Summary
     from cnncalc.render.columns import Column
-    from cnncalc.summary import Summary
 
 _TABLE = "border-collapse:collapse;font:14px/1.5 system-ui,sans-serif;white-space:nowrap"
 _CAPTION = "text-align:left;font-weight:600;padding:4px 8px"

@@ -11,8 +11,8 @@ from cnncalc.render.figures import field_formula, shape_formula
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cnncalc.formula import Expr
-    from cnncalc.summary import LayerSummary, ReceptiveField, Summary
+    from cnncalc.analysis.summary import LayerSummary, ReceptiveField, Summary
+    from cnncalc.maths.formula import Expr
 
 SCHEMA_VERSION = 1
 

@@ -11,8 +11,8 @@ from cnncalc.render.columns import NARROWER, NARROWER_FORMULAS, choose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cnncalc.analysis.summary import Summary
     from cnncalc.render.cells import Cells
-    from cnncalc.summary import Summary
 
 ROWS_OF_A_PAGE = 40
 LINE = 96

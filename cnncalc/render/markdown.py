@@ -11,7 +11,7 @@ from cnncalc.render.columns import choose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cnncalc.summary import Summary
+    from cnncalc.analysis.summary import Summary
 
 _SPECIAL = re.compile(r"[\\`*|<>\[\]~$&]|(?<!\w)_|_(?!\w)")
 

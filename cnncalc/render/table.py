@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from cnncalc.summary import Summary
+    from cnncalc.analysis.summary import Summary
 
 BAR_WIDTH = 8
 SHARE = "share"

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnncalc.analysis import analyze_graph
+from cnncalc.analysis.analyze import analyze_graph
 from cnncalc.errors import UsageError
-from cnncalc.expansion import build_graph
-from cnncalc.training.capture import is_chosen
-from cnncalc.training.checking import check_data, check_recipe
+from cnncalc.network.expansion import build_graph
 from cnncalc.training.data import DataSet, Split, Stream
-from cnncalc.training.processes import here, in_turn
-from cnncalc.training.reading import read_data
-from cnncalc.training.setting import Setting, choose_setting
-from cnncalc.training.warm_start import WarmStart, warm_start
+from cnncalc.training.data.of_recipe import read_data
+from cnncalc.training.device import Setting, choose_setting
+from cnncalc.training.processes.processes import here, in_turn
+from cnncalc.training.recipe_checks import check_data, check_recipe
+from cnncalc.training.run.warm_start import WarmStart, warm_start
+from cnncalc.training.step.cuda_graph import is_chosen
 
 if TYPE_CHECKING:
     import os
 
-    from cnncalc.graph import Graph
-    from cnncalc.recipe import Recipe
-    from cnncalc.spec import Architecture
-    from cnncalc.summary import Totals
+    from cnncalc.analysis.summary import Totals
+    from cnncalc.network.graph import Graph
+    from cnncalc.spec.architecture import Architecture
+    from cnncalc.spec.train_section import Recipe
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Makes what the tests start answer as they do: Python runs this first, where PYTHONPATH names it.
 
 `pytest --bfloat16=yes` stands for a processor that has units for bfloat16, `no` for one that has
-none, whatever the processor. The answer is put into `cnncalc.training.setting` once that is
+none, whatever the processor. The answer is put into `cnncalc.training.device` once that is
 imported, so that what needs no torch still loads none; cnncalc itself knows nothing of it.
 """
 
@@ -13,7 +13,7 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-MODULE = "cnncalc.training.setting"
+MODULE = "cnncalc.training.device"
 VARIABLE = "CNNCALC_TESTS_BFLOAT16"
 
 

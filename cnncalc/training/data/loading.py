@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cnncalc.errors import UsageError, did_you_mean
-from cnncalc.training.data import cifar, digits, folder, idx, npz, python, svhn, synthetic
 from cnncalc.training.data.dataset import DataSet, Source, Statistics
-from cnncalc.training.data.download import cached
-from cnncalc.training.data.fitting import Options, fitted
-from cnncalc.training.data.published import PUBLISHED, Published
-from cnncalc.training.data.target import Target
+from cnncalc.training.data.fitting.fitting import Options, fitted
+from cnncalc.training.data.fitting.target import Target
+from cnncalc.training.data.readers import cifar, digits, idx, npz, python, svhn, synthetic
+from cnncalc.training.data.readers import image_folder as folder
+from cnncalc.training.data.readers.download import cached
+from cnncalc.training.data.readers.published import PUBLISHED, Published
 
 _READERS: dict[str, Callable[[Path, Published], Source | None]] = {
     **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), idx.read),

@@ -1,0 +1,261 @@
+"""Graph -> Summary: what every layer costs and sees. What is counted, and how, is stated here.
+
+Conventions are declared in `CONVENTIONS` and printed under every table.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from cnncalc.analysis.summary import Formulas, LayerSummary, ReceptiveField, Summary
+from cnncalc.errors import UsageError, did_you_mean
+from cnncalc.layers.recorder import record
+from cnncalc.maths.formula import ZERO, expr
+from cnncalc.maths.receptive_fields import UNKNOWN, Uneven, input_fields, joined, through
+from cnncalc.maths.windows import SAME
+from cnncalc.network.names import INPUT
+
+if TYPE_CHECKING:
+    from cnncalc.layers.base import Shape
+    from cnncalc.maths.formula import Expr
+    from cnncalc.maths.receptive_fields import Field
+    from cnncalc.maths.windows import Reach
+    from cnncalc.network.graph import Graph, Node
+
+DTYPE_BYTES = {
+    "float64": 8,
+    "float32": 4,
+    "tfloat32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float8": 1,
+    "int8": 1,
+    "uint8": 1,
+}
+"""Bytes of one number."""
+MAX_BATCH = 2**31
+MAX_LISTED_UNITS = 2**22
+"""Intervals of receptive fields that one analysis may list; beyond it fields are unknown."""
+
+CONVENTIONS = (
+    "parameters: learnable numbers; frozen ones and buffers (running statistics) apart",
+    "multiply-adds: of convolutions and linear layers, biases not counted",
+    "flops: 2 per multiply-add; 1 per output for bias, activation and further operand of a join,"
+    " 2 for normalisation, the window's size for pooling",
+    "receptive field: input pixels, not clipped to the image",
+)
+
+
+def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) -> Summary:
+    """The summary of a graph, for `batch_size` samples of numbers of `dtype`.
+
+    Raises:
+        UsageError: there is no such dtype, or the batch is empty.
+    """
+    if dtype not in DTYPE_BYTES:
+        raise UsageError(f"unknown dtype {dtype!r}; {did_you_mean(dtype, DTYPE_BYTES)}")
+    if not 1 <= batch_size < MAX_BATCH:
+        raise UsageError(
+            f"the batch size must be from 1 to {MAX_BATCH - 1:,}; received {batch_size}"
+        )
+    rows = _Analysis(graph, DTYPE_BYTES[dtype], batch_size).rows()
+    return Summary(
+        name=graph.name,
+        source=graph.source,
+        input_shape=graph.input_shape,
+        output_shape=graph.shape_of(graph.output),
+        receptive_field=rows[graph.output].receptive_field,
+        layers=rows,
+        dtype=dtype,
+        batch_size=batch_size,
+        scopes=graph.scopes,
+    )
+
+
+def fields_of(graph: Graph, *, clipped: bool = False) -> dict[int, tuple[Field, ...]]:
+    """What each node's units see, along each spatial axis of the input; that of `INPUT` too.
+
+    `clipped` leaves out what lies beyond the image: padding then adds nothing.
+    """
+    analysis = _Analysis(graph, DTYPE_BYTES["float32"], 1)
+    if clipped:
+        sizes = enumerate(graph.input_shape[1:], start=1)
+        listed = tuple(Uneven(axis, range(size), range(size)) for axis, size in sizes)
+        analysis.seen[INPUT] = _seen(tuple(map(analysis.listing, listed)))
+    for node in graph.nodes:
+        analysis.row(node)
+    return {number: seen.fields for number, seen in analysis.seen.items()}
+
+
+class _Costs(NamedTuple):
+    """What a layer costs at certain input shapes, wherever it stands."""
+
+    text: str
+    weights: dict[str, Shape]
+    buffers: int
+    parameters: Expr
+    multiply_adds: Expr
+    flops: Expr | None
+    output_shape: tuple[Expr, ...]
+    activation_bytes: int
+    reaches: tuple[tuple[Reach, ...], ...]
+    """For each input, how the outputs see each of its axes."""
+    moves: bool
+    """Whether any output unit sees anything but the input unit at its own place."""
+
+
+class _Seen(NamedTuple):
+    """What the units of one node see: a field for each spatial axis of the network's input."""
+
+    fields: tuple[Field, ...]
+    summary: ReceptiveField
+
+
+class _Analysis:
+    def __init__(self, graph: Graph, number_bytes: int, batch_size: int) -> None:
+        self.graph = graph
+        self.number_bytes = number_bytes
+        self.batch_size = batch_size
+        self.seen: dict[int, _Seen] = {INPUT: _seen(input_fields(graph.input_shape))}
+        self.costs: dict[tuple[int, tuple[Shape, ...]], _Costs] = {}
+        self.listed = 0
+
+    def rows(self) -> tuple[LayerSummary, ...]:
+        nodes = self.graph.nodes
+        last_use = {index: node.number for node in nodes for index in node.inputs}
+        rows = []
+        for node in nodes:
+            rows.append(self.row(node))
+            for index in node.inputs:
+                if last_use[index] == node.number:
+                    self.seen.pop(index, None)
+        return tuple(rows)
+
+    def row(self, node: Node) -> LayerSummary:
+        key = (id(node.layer), node.input_shapes)
+        costs = self.costs.get(key)
+        if costs is None:
+            costs = self.costs[key] = self.cost(node)
+        seen, steps = self.see(node, costs)
+        self.seen[node.number] = seen
+        owned = costs.parameters if node.shares is None else ZERO
+        learnt, frozen = (ZERO, owned) if node.frozen else (owned, ZERO)
+        name_of = self.graph.name_of
+        row = LayerSummary(
+            node.name,
+            node.layer.kind,
+            costs.text,
+            tuple([name_of(source) for source in node.inputs]),
+            node.input_shapes,
+            node.output_shape,
+            costs.weights,
+            learnt.value,
+            frozen.value,
+            costs.buffers,
+            costs.multiply_adds.value,
+            None if costs.flops is None else costs.flops.value,
+            seen.summary,
+            owned.value * self.number_bytes,
+            costs.activation_bytes,
+            Formulas(costs.output_shape, learnt, costs.multiply_adds, costs.flops, frozen, steps),
+            None if node.shares is None else name_of(node.shares),
+        )
+        operation = node.layer.stands_for
+        return row if operation is None else _uncounted(row, operation)
+
+    def cost(self, node: Node) -> _Costs:
+        layer, shapes = node.layer, node.input_shapes
+        flops, multiply_adds = layer.flops(*shapes), layer.multiply_adds(*shapes)
+        if self.batch_size > 1:
+            multiply_adds = self.batch_size * multiply_adds if multiply_adds.value else ZERO
+            flops = self.batch_size * flops if flops is not None and flops.value else flops
+        reaches = tuple(tuple(layer.reach(shape)) for shape in shapes)
+        return _Costs(
+            text=record(layer, shapes),
+            weights={
+                name: tuple(int(size) for size in shape)
+                for name, shape in layer.weights(*shapes).items()
+            },
+            buffers=sum(prod(shape) for shape in layer.buffers(*shapes).values()),
+            parameters=layer.parameters(*shapes),
+            multiply_adds=multiply_adds,
+            flops=flops,
+            output_shape=tuple(expr(size) for size in layer.output_shape(*shapes)),
+            activation_bytes=prod(node.output_shape) * self.number_bytes * self.batch_size,
+            reaches=reaches,
+            moves=any(reach is not SAME for operand in reaches for reach in operand),
+        )
+
+    def see(self, node: Node, costs: _Costs) -> tuple[_Seen, tuple[tuple[Field, Reach], ...]]:
+        """What the node's units see, and the steps that led there from its one input."""
+        if node.layer.stands_for is not None:
+            return _seen((UNKNOWN,) * len(self.seen[node.inputs[0]].fields)), ()
+        if len(node.inputs) == 1:
+            before = self.seen[node.inputs[0]]
+            if not costs.moves:
+                return before, ()
+            reaches = costs.reaches[0]
+            fields = self.follow(before.fields, reaches, node.input_shapes[0], node.output_shape)
+            steps = [
+                (field, reaches[field.axis]) for field in before.fields if field.axis is not None
+            ]
+            return _seen(fields), tuple(steps) if len(steps) == len(fields) else ()
+        operands = []
+        for source, reaches, shape in zip(
+            node.inputs, costs.reaches, node.input_shapes, strict=True
+        ):
+            fields = self.seen[source].fields
+            if costs.moves:
+                fields = self.follow(fields, reaches, shape, node.output_shape)
+            operands.append(fields)
+        joint = tuple(self.listing(joined(fields)) for fields in zip(*operands, strict=True))
+        return _seen(joint), ()
+
+    def follow(
+        self, fields: tuple[Field, ...], reaches: tuple[Reach, ...], shape: Shape, after: Shape
+    ) -> tuple[Field, ...]:
+        """The fields behind a layer that turns `shape` into `after`."""
+        seen = []
+        for field in fields:
+            axis = field.axis
+            if axis is None or reaches[axis] is SAME:
+                seen.append(field)
+                continue
+            sizes = (shape[axis], after[axis] if axis < len(after) else 1)
+            seen.append(self.listing(through(field, reaches[axis], sizes)))
+        return tuple(seen)
+
+    def listing(self, field: Field) -> Field:
+        """`field`, unless too many units have been listed by now."""
+        if isinstance(field, Uneven):
+            self.listed += field.count
+            if self.listed > MAX_LISTED_UNITS:
+                return UNKNOWN
+        return field
+
+
+def _uncounted(row: LayerSummary, operation: str) -> LayerSummary:
+    """The row of an operation that has no layer: nothing but its place and shapes is known."""
+    formulas = row.formulas._replace(
+        parameters=None, frozen_parameters=None, multiply_adds=None, flops=None
+    )
+    return row._replace(
+        layer=operation,
+        parameters=None,
+        frozen_parameters=None,
+        buffers=None,
+        multiply_adds=None,
+        flops=None,
+        weight_bytes=None,
+        formulas=formulas,
+    )
+
+
+def _seen(fields: tuple[Field, ...]) -> _Seen:
+    summary = ReceptiveField(
+        tuple([field.size for field in fields]),
+        tuple([field.jump for field in fields]),
+        tuple([field.start for field in fields]),
+    )
+    return _Seen(fields, summary)

@@ -1,0 +1,153 @@
+"""What an analysis gives: a table of rows and their totals, which prints itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from cnncalc.maths.formula import ZERO
+from cnncalc.maths.receptive_fields import even_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cnncalc.layers.base import Shape
+    from cnncalc.maths.formula import Expr
+    from cnncalc.maths.receptive_fields import Field
+    from cnncalc.maths.windows import Reach
+    from cnncalc.network.graph import ScopeOutput
+
+
+class ReceptiveField(NamedTuple):
+    """Of one output, for each spatial axis of the network's input, in pixels."""
+
+    size: tuple[int | None, ...]
+    """Pixels that the unit with the widest view sees; None: not followed."""
+    jump: tuple[int | None, ...]
+    """Distance between neighbouring units' views; None: uneven, or all see the same."""
+    start: tuple[int | None, ...]
+    """First pixel that unit 0 sees; negative in the padding."""
+
+
+class Formulas(NamedTuple):
+    """Worked formulas; each evaluates to the figure of its name."""
+
+    output_shape: tuple[Expr, ...]
+    parameters: Expr | None
+    multiply_adds: Expr | None
+    flops: Expr | None
+    frozen_parameters: Expr | None = ZERO
+    steps: tuple[tuple[Field, Reach], ...] = ()
+    """For each spatial axis of the network's input, the field before and how the layer sees it."""
+
+    @property
+    def receptive_field(self) -> tuple[Expr, ...] | None:
+        """One for each spatial axis, where a window slides over an even field; else None."""
+        formulas = [even_formula(field, reach) for field, reach in self.steps]
+        known = [formula for formula in formulas if formula is not None]
+        return tuple(known) if known and len(known) == len(formulas) else None
+
+
+class LayerSummary(NamedTuple):
+    """One row: a layer, or a scope folded into one. Shapes are of one sample, sizes in bytes."""
+
+    name: str
+    kind: str
+    layer: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    weights: dict[str, Shape]
+    parameters: int | None
+    """None, here and below: of an operation that has no layer."""
+    frozen_parameters: int | None
+    buffers: int | None
+    multiply_adds: int | None
+    flops: int | None
+    """None: a kind without a rule."""
+    receptive_field: ReceptiveField
+    weight_bytes: int | None
+    activation_bytes: int
+    formulas: Formulas
+    shares: str | None = None
+    """The node whose weights this one uses; they are counted there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums of the rows; the receptive field is the output's."""
+
+    parameters: int
+    frozen_parameters: int
+    buffers: int
+    multiply_adds: int
+    flops: int
+    weight_bytes: int
+    activation_bytes: int
+    receptive_field: ReceptiveField
+    uncounted: tuple[str, ...] = ()
+    """Kinds whose flops have no rule: they are in no sum."""
+    unknown: tuple[str, ...] = ()
+    """`name (operation)` of what has no layer: it is in no sum, and the table is incomplete."""
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """The table of a network: a row for each layer, in execution order, and their totals."""
+
+    name: str
+    source: str
+    input_shape: Shape
+    output_shape: Shape
+    receptive_field: ReceptiveField
+    layers: tuple[LayerSummary, ...]
+    dtype: str = "float32"
+    batch_size: int = 1
+    scopes: dict[str, ScopeOutput] = dataclasses.field(default_factory=dict)
+
+    @cached_property
+    def totals(self) -> Totals:
+        rows = self.layers
+        counted = [row for row in rows if row.parameters is not None]
+        uncounted = dict.fromkeys(row.kind for row in counted if row.flops is None)
+        return Totals(
+            parameters=sum(row.parameters or 0 for row in rows),
+            frozen_parameters=sum(row.frozen_parameters or 0 for row in rows),
+            buffers=sum(row.buffers or 0 for row in rows),
+            multiply_adds=sum(row.multiply_adds or 0 for row in rows),
+            flops=sum(row.flops or 0 for row in rows),
+            weight_bytes=sum(row.weight_bytes or 0 for row in rows),
+            activation_bytes=sum(row.activation_bytes for row in rows),
+            receptive_field=self.receptive_field,
+            uncounted=tuple(uncounted),
+            unknown=tuple(f"{row.name} ({row.layer})" for row in rows if row.parameters is None),
+        )
+
+    def render(
+        self,
+        format: str = "table",  # noqa: A002 - the option's own word
+        *,
+        columns: str | Iterable[str] | None = None,
+        formulas: bool = False,
+    ) -> str:
+        """The table as text: table, markdown, csv, json, latex or html.
+
+        `columns` is a preset (lecture, weights, full) or names; `formulas` shows derivations.
+
+        Raises:
+            UsageError: there is no such format or column.
+        """
+        from cnncalc.render import render
+
+        return render(self, format, columns=columns, formulas=formulas)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def _repr_html_(self) -> str:
+        return self.render("html")
+
+    def __repr__(self) -> str:
+        return f"<Summary of {self.name}: {len(self.layers)} layers>"

@@ -1,0 +1,143 @@
+"""What the rest of the world calls: `import_network` a source, `analyze_module`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnncalc.analysis.analyze import analyze_graph
+from cnncalc.analysis.summary import Summary
+from cnncalc.errors import CnncalcError, UsageError, reason_of, torch_is_missing
+from cnncalc.importing.writing.blocks import fold
+from cnncalc.importing.writing.chains import arranged
+from cnncalc.importing.writing.entries import FLAT, NamelessError, entries_of, give_names
+from cnncalc.importing.writing.yaml import Writer, to_yaml
+from cnncalc.network.expansion import build_graph
+from cnncalc.spec.architecture import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from cnncalc.importing.sketch.operations import Sketch
+    from cnncalc.importing.writing.entries import Entry
+
+
+class Imported(NamedTuple):
+    """A network that was imported."""
+
+    spec: dict[str, Any]
+    """As plain data: `cnncalc.load` takes it."""
+    notes: tuple[str, ...]
+    """What is not in the spec."""
+    weights: dict[str, str]
+    """Our name of each tensor of the built module, and its name in the source, if kept alike."""
+
+    @property
+    def text(self) -> str:
+        """The spec as YAML."""
+        return to_yaml(self.spec)
+
+
+def import_network(
+    source: str,
+    *,
+    input_shape: Sequence[int] | None = None,
+    call: str | None = None,
+    blocks: bool = False,
+) -> Imported:
+    """The spec of `torchvision:resnet50`, `package.module:function`, a .pt2 or an .onnx file.
+
+    Raises:
+        UsageError: there is no such thing, or it cannot be read or followed.
+    """
+    from cnncalc.importing.sources import is_file, read_source
+
+    try:
+        sketch = read_source(source, input_shape=input_shape, call=call)
+        network = imported(sketch, source=f"imported from {source}", blocks=blocks)
+        return network._replace(notes=(*network.notes, *_turned(sketch)))
+    except CnncalcError:
+        raise
+    except Exception as error:
+        if not is_file(source):
+            raise
+        raise UsageError(f"{source}: is damaged, or no network: {reason_of(error)}") from None
+
+
+def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Imported:
+    """The spec of a sketch; with `blocks`, what it repeats is written once.
+
+    Raises:
+        UsageError: there is nothing in it.
+    """
+    operations = sketch.operations()
+    steps = arranged(operations, sketch.entry, sketch.output)
+    try:
+        spec, weights = _written(sketch, entries_of(steps), blocks=blocks)
+    except NamelessError:
+        spec, weights = _written(sketch, entries_of(steps, FLAT), blocks=False)
+    about = {"source": source} if source else {}
+    return Imported({"name": sketch.name, **about, **spec}, tuple(sketch.notes), weights)
+
+
+def _turned(sketch: Sketch) -> list[str]:
+    """Matrices that are used transposed and that `load_weights` could not tell from others."""
+    names = dict.fromkeys(
+        weight.name
+        for operation in sketch.operations()
+        for weight in operation.weights.values()
+        if weight.turned and len({*weight.shape}) == 1 and weight.name.endswith("weight")
+    )
+    return [f"{name} is used as x @ {name}: the layer's weight is its transpose" for name in names]
+
+
+def _written(
+    sketch: Sketch, entries: list[Entry], *, blocks: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The spec of entries, and the names of their weights in the source."""
+    found = fold(entries) if blocks else {}
+    give_names(entries)
+    for block in found.values():
+        give_names(block.entries)
+    writer = Writer(entries, sketch.entry, found)
+    spec: dict[str, Any] = {"input": [*sketch.entry.shape]}
+    if found:
+        spec["blocks"] = writer.declared()
+    spec["layers"] = writer.items(entries)
+    weights = {
+        f"{'.'.join(path)}.{name}": weight.name
+        for operation, path in writer.paths.items()
+        for name, weight in operation.weights.items()
+        if not weight.turned
+    }
+    return spec, weights
+
+
+def analyze_module(
+    module: nn.Module, input_shape: Sequence[int], *, dtype: str = "float32", batch_size: int = 1
+) -> Summary:
+    """The table of any module that torch.export can follow, in evaluation.
+
+    `input_shape` is one sample's, `(3, 224, 224)`; the module's weights are neither copied nor
+    changed. An operation that has no layer is named and counted in nothing; what else is left out,
+    such as further outputs, is a warning.
+
+    Raises:
+        UsageError: it is no module, cannot be followed, or takes or gives several tensors; or the
+            shape is none.
+    """
+    try:
+        from cnncalc.importing.from_torch.program import read_program
+        from cnncalc.importing.from_torch.tracing import trace
+    except ModuleNotFoundError as error:
+        raise torch_is_missing(error, "analyze_module") from None
+    name = type(module).__name__
+    hint = "the shape is one sample's, without the batch"
+    sketch = read_program(trace(module, input_shape, name, hint=hint), name)
+    network = imported(sketch)
+    for note in network.notes:
+        warnings.warn(f"{name}: {note}", stacklevel=2)
+    graph = build_graph(Architecture.from_data(network.spec))
+    return analyze_graph(graph, dtype=dtype, batch_size=batch_size)

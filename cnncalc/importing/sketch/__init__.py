@@ -1,0 +1,1 @@
+"""What was called, as a sketch of nodes: common to all sources."""

@@ -1,0 +1,1 @@
+"""A sketch written as a spec: in order, in blocks, with parameters."""

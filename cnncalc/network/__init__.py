@@ -1,0 +1,1 @@
+"""Which layers a spec comes to: blocks, repeats and conditions worked out."""

@@ -1,0 +1,1 @@
+"""What is in a file: its text, its fields, and a message for each mistake."""

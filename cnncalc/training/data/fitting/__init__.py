@@ -1,0 +1,1 @@
+"""Images and labels made to fit the network."""

@@ -1,0 +1,143 @@
+"""Optimizers of torch.optim by name, and learning rates as a function of the step."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from cnncalc.errors import FieldError, did_you_mean, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cnncalc.spec.train_section import OptimizerRecipe, ScheduleRecipe
+
+OPTIMIZERS = {
+    name.lower(): cls
+    for name, cls in vars(torch.optim).items()
+    if inspect.isclass(cls)
+    and issubclass(cls, torch.optim.Optimizer)
+    # The base; one that calls the loss itself; one for sparse gradients.
+    and name not in ("Optimizer", "LBFGS", "SparseAdam")
+}
+"""Optimizers of torch.optim by their names in small letters."""
+OWN = ("momentum", "nesterov", "betas", "weight_decay")
+"""Fields of the recipe that not every optimizer has."""
+UNUSABLE = ("params", "differentiable")
+
+
+def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
+    """The optimizer of a model's trainable weights; fused where PyTorch has it.
+
+    Weight decay leaves weights of one axis alone (biases, normalisation) unless `decay_all`, and
+    those that `no_decay` names.
+
+    Raises:
+        FieldError: torch.optim has no such optimizer, or it has no such option.
+    """
+    path = "train.optimizer"
+    cls = OPTIMIZERS.get(recipe.name.lower())
+    if cls is None:
+        raise FieldError(
+            f"there is no optimizer {shorten(recipe.name)}",
+            path=f"{path}.name",
+            hint=did_you_mean(recipe.name.lower(), OPTIMIZERS) or "sgd and adamw are usual",
+        )
+    accepted = inspect.signature(cls).parameters
+    for key in recipe.options:
+        if key not in accepted or key in UNUSABLE:
+            raise _no_option(cls, key, f"{path}.options", accepted)
+    chosen = {key: getattr(recipe, key) for key in OWN if getattr(recipe, key)}
+    for key in chosen:
+        if key not in accepted:
+            raise _no_option(cls, key, path, accepted)
+    decay = chosen.pop("weight_decay", 0.0)
+    groups = _groups(model, recipe, decay) if "weight_decay" in accepted else [*_trained(model)]
+    options: dict[str, Any] = {"lr": recipe.lr, **chosen, **recipe.options}
+    if "fused" in accepted and "fused" not in options:
+        options["fused"] = True
+    try:
+        return cls(groups, **options)
+    except (ValueError, TypeError, RuntimeError) as first:
+        error: Exception = first
+        if options.pop("fused", None):
+            try:
+                return cls(groups, **options)  # fused kernels do not take these weights
+            except (ValueError, TypeError, RuntimeError) as other:
+                error = other
+        raise FieldError(f"{cls.__name__}: {error}", path=path) from None
+
+
+def _no_option(cls: type, key: str, path: str, accepted: Iterable[str]) -> FieldError:
+    known = [name for name in accepted if name not in (*UNUSABLE, "lr", "weight_decay")]
+    return FieldError(
+        f"{cls.__name__} has no such option",
+        path=f"{path}.{key}",
+        hint=did_you_mean(key, known),
+    )
+
+
+def _trained(model: nn.Module) -> Iterable[nn.Parameter]:
+    return (weight for weight in model.parameters() if weight.requires_grad)
+
+
+def _groups(model: nn.Module, recipe: OptimizerRecipe, decay: float) -> list[dict[str, Any]]:
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    spared = {name for name, weight in named if weight.dim() < 2 and not recipe.decay_all}
+    for pattern in recipe.no_decay:
+        matched = {name for name, _ in named if fnmatchcase(name, pattern)}
+        if not matched:
+            raise FieldError(
+                f"no weight that trains is called {shorten(pattern)}",
+                path="train.optimizer.no_decay",
+                hint=did_you_mean(pattern, [name for name, _ in named]),
+            )
+        spared |= matched
+    groups = [
+        {"params": [weight for name, weight in named if name not in spared], "weight_decay": decay},
+        {"params": [weight for name, weight in named if name in spared], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def make_schedule(
+    recipe: ScheduleRecipe, steps_per_epoch: int, steps: int
+) -> Callable[[int], float]:
+    """Step -> the factor of the learning rate, for the steps 0 to `steps` − 1."""
+    warmup = round(recipe.warmup * steps_per_epoch)
+    curve = _curve(recipe, steps_per_epoch, max(steps - warmup, 1))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return curve(step if recipe.name in ("step", "multistep") else step - warmup)
+
+    return factor
+
+
+def _curve(recipe: ScheduleRecipe, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
+    final, last = recipe.final, max(steps - 1, 1)
+    if recipe.name == "step":
+        every = max(round((recipe.every or 1) * steps_per_epoch), 1)
+        return lambda step: recipe.factor ** (step // every)
+    if recipe.name == "multistep":
+        drops = [round(epoch * steps_per_epoch) for epoch in recipe.at]
+        return lambda step: recipe.factor ** sum(step >= drop for drop in drops)
+    if recipe.name == "cosine":
+        return lambda step: final + (1 - final) * (1 + math.cos(math.pi * step / last)) / 2
+    if recipe.name == "linear":
+        return lambda step: 1 - (1 - final) * step / last
+    if recipe.name == "onecycle":
+        peak = round(recipe.rise * last)
+        return lambda step: (
+            (step + 1) / (peak + 1)
+            if step < peak
+            else final
+            + (1 - final) * (1 + math.cos(math.pi * (step - peak) / max(last - peak, 1))) / 2
+        )
+    return lambda step: 1.0

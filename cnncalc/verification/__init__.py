@@ -1,0 +1,1 @@
+"""Whether the table is true of the module."""

@@ -1,0 +1,1 @@
+"""Receptive fields of a module, measured without the table's rules."""
