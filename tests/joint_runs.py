@@ -18,9 +18,9 @@ from torch.utils.data import Dataset
 
 import cnncalc
 from cnncalc.training import train as api
+from cnncalc.training.processes.processes import in_environment
 from cnncalc.training.step import loop
 from cnncalc.training.step.learner import Learner
-from cnncalc.training.processes.processes import in_environment
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
 NET = network([1, 8, 8], *LAYERS, {"linear": 10}, name="joint")
@@ -155,6 +155,7 @@ def in_two_processes(folder: Path) -> None:
         port = found.getsockname()[1]
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "job"}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     children = []
     for rank in ("0", "1"):
         child = os.fork()
@@ -163,8 +164,13 @@ def in_two_processes(folder: Path) -> None:
             main(folder)
             return
         children.append(child)
-    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    assert statuses == [0, 0], statuses
+    agent = torch.distributed.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+    for _ in children:
+        ended, status = os.wait()
+        if status:  # the other would wait for it
+            os.kill(next(child for child in children if child != ended), signal.SIGKILL)
+            sys.exit(f"process {children.index(ended)} ended with {status}")
+    del agent
 
 
 if __name__ == "__main__":
