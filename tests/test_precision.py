@@ -53,7 +53,7 @@ def test_auto_is_float32_where_pytorch_cannot_tell(monkeypatch: pytest.MonkeyPat
 
 ASK = """
 import torch
-from cnncalc.training import setting
+from cnncalc.training import device as setting
 print(setting.has_bfloat16(torch.device("cpu")), hasattr(setting.has_bfloat16, "__wrapped__"))
 """
 

@@ -174,7 +174,8 @@ def test_slow_steps_are_looked_at_one_by_one(
 KILLED = """
 import os, random, shutil, signal, sys, time
 import sklearn.datasets, torch, torch._dynamo  # which every optimizer of PyTorch imports
-from cnncalc.training import api, loop
+from cnncalc.training import train as api
+from cnncalc.training.step import loop
 
 torch.set_num_threads(1)
 loop.SAVE_SECONDS, loop.LOOK_EVERY = 0.02, 1
