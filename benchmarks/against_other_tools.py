@@ -39,7 +39,8 @@ TOOLS = {
 CNNCALC = """
 import sys, time
 import cnncalc
-from cnncalc.spec.loading import analyze, load
+from cnncalc.analysis.analyze import analyze
+from cnncalc.spec.loading import load
 analyze(load(sys.argv[1]))  # imports, as a model's construction is outside the others' time
 start = time.perf_counter()
 analyze(load(sys.argv[1])).totals

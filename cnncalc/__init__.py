@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cnncalc.analysis.analyze import analyze
     from cnncalc.analysis.summary import LayerSummary, ReceptiveField, Summary, Totals
     from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
     from cnncalc.exporting.export import export as export
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from cnncalc.pytorch.compiler import build as build
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec.architecture import Architecture
-    from cnncalc.spec.loading import analyze, load
+    from cnncalc.spec.loading import load
     from cnncalc.training.reports.predict import evaluate as evaluate
     from cnncalc.training.reports.predict import predict as predict
     from cnncalc.training.train import resume as resume
@@ -42,7 +43,7 @@ _HOME = {
     "Totals": "analysis.summary",
     "UsageError": "errors",
     "Verification": "verification.result",
-    "analyze": "spec.loading",
+    "analyze": "analysis.analyze",
     "analyze_module": "importing.import_network",
     "build": "pytorch.compiler",
     "evaluate": "training.reports.predict",

@@ -10,7 +10,7 @@ from support import conv, network
 
 import cnncalc
 from cnncalc.network.expansion import build_graph
-from cnncalc.spec.init_section import last_norms
+from cnncalc.network.last_norms import last_norms
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")

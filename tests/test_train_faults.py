@@ -36,7 +36,7 @@ from cnncalc.training.run.checkpoints import (  # noqa: E402
     read_last,
     write_checkpoint,
 )
-from cnncalc.training.run.folder import RunFolder  # noqa: E402
+from cnncalc.training.run.folder import RunWriter  # noqa: E402
 from cnncalc.training.step import fitting_batch as memory  # noqa: E402
 from cnncalc.training.step.evaluation import evaluate_split  # noqa: E402
 from cnncalc.training.step.learner import Learner, loss_function  # noqa: E402
@@ -247,7 +247,7 @@ def test_runs_that_begin_together_have_their_own_folders(
     (tmp_path / "runs").mkdir()
     monkeypatch.setattr(Path, "mkdir", both_at_once)
     threads = [
-        threading.Thread(target=lambda: made.append(RunFolder.new("tiny").path)) for _ in range(2)
+        threading.Thread(target=lambda: made.append(RunWriter.new("tiny").path)) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -287,8 +287,8 @@ def test_a_run_that_trains_is_locked(tmp_path: Path) -> None:
 
 def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None:
     name = os.fsdecode(b"ch\xe8vre")
-    RunFolder(tmp_path).write_json("run.json", {"classes": [name, "犬"]})
-    assert RunFolder(tmp_path).read_json("run.json") == {"classes": [name, "犬"]}
+    RunWriter(tmp_path).write_json("run.json", {"classes": [name, "犬"]})
+    assert RunWriter(tmp_path).read_json("run.json") == {"classes": [name, "犬"]}
     assert "犬" in (tmp_path / "run.json").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Graph -> Summary: what every layer costs and sees. What is counted, and how, is stated here.
+"""Network -> Summary: what every layer costs and sees. What is counted, and how, is stated here.
 
 Conventions are declared in `CONVENTIONS` and printed under every table.
 """
@@ -6,7 +6,7 @@ Conventions are declared in `CONVENTIONS` and printed under every table.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis.summary import Formulas, LayerSummary, ReceptiveField, Summary
 from cnncalc.errors import UsageError, did_you_mean
@@ -14,9 +14,15 @@ from cnncalc.layers.recorder import record
 from cnncalc.maths.formula import ZERO, expr
 from cnncalc.maths.receptive_fields import UNKNOWN, Uneven, input_fields, joined, through
 from cnncalc.maths.windows import SAME
+from cnncalc.network.expansion import build_graph
 from cnncalc.network.names import INPUT
+from cnncalc.spec.architecture import Architecture
+from cnncalc.spec.loading import load
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
     from cnncalc.layers.base import Shape
     from cnncalc.maths.formula import Expr
     from cnncalc.maths.receptive_fields import Field
@@ -45,6 +51,23 @@ CONVENTIONS = (
     " 2 for normalisation, the window's size for pooling",
     "receptive field: input pixels, not clipped to the image",
 )
+
+
+def analyze(
+    network: Architecture | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    dtype: str = "float32",
+    batch_size: int = 1,
+) -> Summary:
+    """The table of a network, or of what `load` makes one of. Does not load PyTorch.
+
+    Raises:
+        UsageError: there is no such network or dtype.
+        SpecError: the spec is wrong.
+    """
+    if not isinstance(network, Architecture):
+        network = load(network)
+    return analyze_graph(build_graph(network), dtype=dtype, batch_size=batch_size)
 
 
 def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) -> Summary:

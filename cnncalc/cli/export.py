@@ -49,8 +49,9 @@ def export(
       cnncalc export lenet.yaml lenet.onnx
       cnncalc export mlp3.yaml mlp3.pt2 --set width=100
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.exporting.export import OPSET, form_of
     from cnncalc.exporting.export import export as write_export
+    from cnncalc.exporting.export import form_of
+    from cnncalc.exporting.opset import OPSET
     from cnncalc.exporting.python_source import write_source
 
     if is_stdout(file):

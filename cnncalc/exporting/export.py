@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
-OPSET = 20
-"""The ONNX operator set that is written unless another is asked for."""
-OPSETS = range(18, 24)
-"""Those that PyTorch's exporter can write."""
-
 
 def export(
     network: Architecture | str | os.PathLike[str] | Mapping[str, Any],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cnncalc.errors import OutputError
-from cnncalc.exporting.export import OPSET
+from cnncalc.exporting.opset import OPSET
 from cnncalc.exporting.to_onnx import check_request, prepare, translate
 from cnncalc.network.expansion import build_graph
 from cnncalc.pytorch.compiler import build

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cnncalc.errors import OutputError, UsageError, shorten
-from cnncalc.exporting.export import OPSETS
+from cnncalc.exporting.opset import OPSETS
 from cnncalc.layers.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
 from cnncalc.layers.pool import AvgPool, MaxPool
 from cnncalc.layers.types import spread

@@ -17,7 +17,7 @@ from cnncalc.layers import find
 from cnncalc.network.context import Budget, Context
 from cnncalc.network.graph import Graph, ScopeOutput
 from cnncalc.network.instances import Instances
-from cnncalc.network.names import INPUT, Scope, check_name
+from cnncalc.network.names import INPUT, Scope
 from cnncalc.spec.architecture import EXAMPLES
 from cnncalc.spec.expressions import is_expression
 from cnncalc.spec.items import (
@@ -31,6 +31,7 @@ from cnncalc.spec.items import (
 )
 from cnncalc.spec.limits import MAX_NODES
 from cnncalc.spec.text import place_of
+from cnncalc.spec.words import check_name
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Layer

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from cnncalc.layers.merge import Merge
-from cnncalc.spec.init_section import last_norms
+from cnncalc.network.last_norms import last_norms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

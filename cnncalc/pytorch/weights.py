@@ -13,7 +13,7 @@ from cnncalc.errors import UsageError
 from cnncalc.unpacking import check_members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor, nn
 
@@ -218,3 +218,10 @@ def left_over(
     if alike:
         parts.append("which of equal shape belong together does not follow from their names")
     return f"tensors without a counterpart, {'; '.join(parts)}"
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, values: Iterable[Tensor]) -> None:
+    """Copies values into the model's parameters, in their order."""
+    for weight, value in zip(model.parameters(), values, strict=True):
+        weight.copy_(value)

@@ -6,13 +6,14 @@ import json
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnncalc.analysis.analyze import analyze
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.layers.base import write_shape
 from cnncalc.render.figures import group, one_line, write_axes
 from cnncalc.render.json import SCHEMA_VERSION
 from cnncalc.render.table import plain_table, printed
 from cnncalc.spec import bundled
-from cnncalc.spec.loading import analyze, load
+from cnncalc.spec.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError
-from cnncalc.training.run.folder import COLUMNS, METRICS, Row, RunFolder
+from cnncalc.runs.folder import COLUMNS, METRICS, Row, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

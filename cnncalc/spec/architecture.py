@@ -16,13 +16,13 @@ from cnncalc.errors import (
     shorten,
 )
 from cnncalc.layers import find
-from cnncalc.network.names import MAX_NAME
 from cnncalc.spec.arithmetic import FUNCTIONS
 from cnncalc.spec.complaints import check_brackets, unknown_key, validated
 from cnncalc.spec.expressions import CONSTANTS, evaluate, is_expression, worked_out
 from cnncalc.spec.init_section import MAIN, Initialization, parse_initialization
 from cnncalc.spec.limits import check_bounds
 from cnncalc.spec.text import fields_at, place_of
+from cnncalc.spec.words import MAX_NAME
 from cnncalc.spec.yaml import plain
 
 if TYPE_CHECKING:

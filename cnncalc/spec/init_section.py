@@ -15,8 +15,6 @@ from cnncalc.spec.text import place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cnncalc.network.graph import Graph
-
 MAX_SEED = 2**32 - 1
 MAIN = "weights"
 """The field of the scalar shorthand, `init: kaiming`."""
@@ -98,17 +96,3 @@ def parse_initialization(
                 hint=f"remove it, or write {MAIN}: {owners[0]}",
             )
     return chosen
-
-
-def last_norms(graph: Graph) -> list[str]:
-    """The last normalisation layer with a weight in each residual's body, by name."""
-    from cnncalc.layers.norm import Norm
-
-    bodies = {f"{path}.body" for path, scope in graph.scopes.items() if scope.kind == "residual"}
-    last: dict[str, str] = {}
-    for node in graph.nodes:
-        if isinstance(node.layer, Norm) and "weight" in node.layer.weights(*node.input_shapes):
-            parts = node.name.split(".")
-            scopes = (".".join(parts[:depth]) for depth in range(1, len(parts)))
-            last.update({scope: node.name for scope in scopes if scope in bodies})
-    return list(dict.fromkeys(last.values()))

@@ -7,13 +7,13 @@ from keyword import kwlist
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.layers import registry
-from cnncalc.network.names import RESERVED
 from cnncalc.spec.architecture import FLOW_NAMES, ITEM_KEYS, SUGAR, Architecture, Block
 from cnncalc.spec.arithmetic import FUNCTIONS
 from cnncalc.spec.expressions import CONSTANTS
 from cnncalc.spec.init_section import MAIN, Initialization
 from cnncalc.spec.items import JOINS, RESIDUAL
 from cnncalc.spec.train_section import SECTIONS, Recipe
+from cnncalc.spec.words import RESERVED
 
 if TYPE_CHECKING:
     from cnncalc.layers.base import Layer

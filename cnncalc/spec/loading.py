@@ -1,4 +1,4 @@
-"""What the rest of the world calls: `load` a spec, `analyze` it."""
+"""`load`: a network from a path, a bundled name or plain data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnncalc.analysis.analyze import analyze_graph
-from cnncalc.analysis.summary import Summary
 from cnncalc.errors import SpecError, UsageError, shorten
-from cnncalc.network.expansion import build_graph
 from cnncalc.spec import bundled
 from cnncalc.spec.architecture import Architecture
 from cnncalc.spec.text import Source, read
@@ -48,23 +45,6 @@ def load(
             raise error.at(source.place((0, 0))) from None
         variant = variant if variant is not None else found
     return architecture.configured(variant=variant, parameters=parameters, input=shape)
-
-
-def analyze(
-    network: Architecture | str | os.PathLike[str] | Mapping[str, Any],
-    *,
-    dtype: str = "float32",
-    batch_size: int = 1,
-) -> Summary:
-    """The table of a network, or of what `load` makes one of. Does not load PyTorch.
-
-    Raises:
-        UsageError: there is no such network or dtype.
-        SpecError: the spec is wrong.
-    """
-    if not isinstance(network, Architecture):
-        network = load(network)
-    return analyze_graph(build_graph(network), dtype=dtype, batch_size=batch_size)
 
 
 def parse_shape(text: str) -> list[int]:

@@ -10,8 +10,8 @@ from cnncalc.runs.records import read_metrics
 from cnncalc.training.gpu_peaks import peak_multiply_adds
 
 if TYPE_CHECKING:
+    from cnncalc.runs.folder import RunFolder
     from cnncalc.training.plan import Plan
-    from cnncalc.training.run.folder import RunFolder
     from cnncalc.training.step.learner import Learner
 
 

@@ -17,7 +17,6 @@ from cnncalc.training.device import Setting, choose_setting
 from cnncalc.training.processes.processes import here, in_turn
 from cnncalc.training.recipe_checks import check_data, check_recipe
 from cnncalc.training.run.warm_start import WarmStart, warm_start
-from cnncalc.training.step.cuda_graph import is_chosen
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +25,12 @@ if TYPE_CHECKING:
     from cnncalc.network.graph import Graph
     from cnncalc.spec.architecture import Architecture
     from cnncalc.spec.train_section import Recipe
+
+
+MULTIPLY_ADDS = 500e9
+"""Of a step, above which arithmetic hides the launches of its kernels on any GPU of today."""
+BYTES = 2**31
+"""Of activations, up to which a graph may keep memory of its own."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def plan_run(
     check_data(recipe, found)
     start = None if init is None else warm_start(init, graph, partial=init_partial)
     plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
-    captured = is_chosen(cuda_graph, plan, deterministic=deterministic)
+    captured = is_captured(cuda_graph, plan, deterministic=deterministic)
     return replace(plan, setting=replace(setting, captured=captured))
 
 
@@ -112,3 +117,39 @@ def has_room(split: Split, device: torch.device) -> bool:
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return split.images.nbytes <= free // 3
+
+
+def is_captured(wanted: bool | None, plan: Plan, *, deterministic: bool) -> bool:
+    """Whether a run's steps are recorded; if `wanted` is None, where they can be and are small.
+
+    Raises:
+        UsageError: it is wanted where it cannot be.
+    """
+    if wanted is False:
+        return False
+    reason = _reason_against(plan, deterministic=deterministic)
+    if wanted and reason:
+        raise UsageError(f"--cuda-graph: {reason}; use --no-cuda-graph")
+    return reason is None and (wanted or _is_small(plan))
+
+
+def _reason_against(plan: Plan, *, deterministic: bool) -> str | None:
+    if plan.setting.device.type != "cuda":
+        return f"there are no such graphs on {plan.setting.device}"
+    if deterministic:
+        return "with --deterministic a resumed run has to repeat each step as it was"
+    reasons = {
+        "several processes send each other their gradients within a step": plan.processes > 1,
+        "a step is one batch, and train.accumulate makes it several": plan.recipe.accumulate > 1,
+        "the loss of float16 is scaled anew at each step": plan.setting.precision == torch.float16,
+        "a stream of images is slower than the launches": isinstance(plan.data.train, Stream),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _is_small(plan: Plan) -> bool:
+    """Whether launches are what a step waits for. Backward is twice the work of forward."""
+    totals, size = plan.totals, plan.recipe.batch_size
+    return (
+        3 * totals.multiply_adds * size <= MULTIPLY_ADDS and totals.activation_bytes * size <= BYTES
+    )

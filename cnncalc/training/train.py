@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,35 +26,22 @@ from cnncalc.training.processes.interruption import interruption_of_all
 from cnncalc.training.processes.processes import here, jointly
 from cnncalc.training.processes.shared_layers import shared_layers
 from cnncalc.training.run.checkpoints import read_last
-from cnncalc.training.run.folder import RunFolder
+from cnncalc.training.run.folder import RunWriter
 from cnncalc.training.run.lock import alone_in
 from cnncalc.training.run.restarting import begin
+from cnncalc.training.run.result import Run
 from cnncalc.training.run.resuming import fingerprint, read_run
 from cnncalc.training.run.tensorboard import board, check_tensorboard
 from cnncalc.training.step.determinism import own_state
-from cnncalc.training.step.fitting_batch import enough_memory, evaluated_at_once, within_memory
+from cnncalc.training.step.fitting_batch import evaluated_at_once, within_memory
 from cnncalc.training.step.learner import Learner
 from cnncalc.training.step.loop import Callback, Evaluated, Loop, Progress
+from cnncalc.training.step.out_of_memory import enough_memory
 from cnncalc.training.step.plateau import Plateau, Standstill
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
-
-    from torch import nn
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that ended, or was interrupted."""
-
-    folder: Path
-    model: nn.Module
-    finished: bool
-    signal: int
-    """Number of the signal that interrupted it, or 0."""
-    metrics: list[dict[str, str]]
-    """The rows of metrics.csv."""
 
 
 class Silent:
@@ -179,7 +166,7 @@ def resume(
         UsageError: there is no run, no checkpoint that is whole, or a setting is fixed for a run.
         TrainingError, OutputError: as `train`.
     """
-    known = read_run(RunFolder(Path(run)))
+    known = read_run(RunWriter(Path(run)))
     folder, network = known.folder, known.network
     given, data = with_name(settings or {}, data)
     merged = here().from_first(lambda: known.changed(given))
@@ -233,7 +220,7 @@ def resume(
 
 def carry_out(
     plan: Plan,
-    folder: RunFolder,
+    folder: RunWriter,
     progress: Progress,
     state: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
@@ -278,7 +265,7 @@ def carry_out(
             folder,
             progress,
             interruption,
-            Plateau(plan),
+            Plateau(plan.recipe, plan.setting, plan.graph, plan.data.train.labels),
             told,
             evaluated_at_once(plan.totals.activation_bytes, recipe.batch_size),
         )

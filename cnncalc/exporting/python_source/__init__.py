@@ -18,7 +18,7 @@ from cnncalc.exporting.python_source.definitions import (
 )
 from cnncalc.exporting.python_source.tree import Scope
 from cnncalc.network.expansion import build_graph
-from cnncalc.spec.init_section import last_norms
+from cnncalc.network.last_norms import last_norms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

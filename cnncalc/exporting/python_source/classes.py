@@ -14,8 +14,8 @@ from cnncalc.exporting.python_source.forward import TAKEN, Forward, kept, statem
 from cnncalc.exporting.python_source.terms import Call, Expression, Literal, Loop
 from cnncalc.exporting.python_source.tree import Scope, scope_tree
 from cnncalc.exporting.python_source.unifying import CannotUnifyError, Unifier
-from cnncalc.network.names import RESERVED
 from cnncalc.spec.expressions import is_expression
+from cnncalc.spec.words import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

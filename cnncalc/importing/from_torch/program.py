@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
@@ -31,17 +31,18 @@ from cnncalc.importing.sketch.site import Site
 from cnncalc.pytorch.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from torch import nn
     from torch.export import ExportedProgram
+    from torch.export.graph_signature import ExportGraphSignature
 
-    from cnncalc.importing.from_pt2.program import FileProgram
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**aten.TRANSLATORS, **aten_shapes.TRANSLATORS}
 
 
-def read_program(program: ExportedProgram | FileProgram, name: str) -> Sketch:
+def read_program(program: Program, name: str) -> Sketch:
     """The sketch of an exported program.
 
     Raises:
@@ -53,8 +54,24 @@ def read_program(program: ExportedProgram | FileProgram, name: str) -> Sketch:
     return _Reader(program, name).run()
 
 
+class Program(Protocol):
+    """What is read of a program, wherever it comes from."""
+
+    @property
+    def graph(self) -> fx.Graph: ...
+    @property
+    def graph_module(self) -> nn.Module: ...
+    @property
+    def graph_signature(self) -> ExportGraphSignature: ...
+    @property
+    def state_dict(self) -> Mapping[str, Any]: ...
+    @property
+    def constants(self) -> Mapping[str, Any]: ...
+    def run_decompositions(self, table: dict[Any, Any], /) -> ExportedProgram: ...
+
+
 class _Reader:
-    def __init__(self, program: ExportedProgram | FileProgram, name: str) -> None:
+    def __init__(self, program: Program, name: str) -> None:
         self.program = program
         self.name = name
         self.values: dict[fx.Node, Any] = {}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from cnncalc.importing.writing.entries import Block
 from cnncalc.importing.writing.parameters import Slots, unified
 from cnncalc.layers import registry
 from cnncalc.spec.architecture import ITEM_KEYS, SUGAR
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
 
 PLAIN = frozenset(("sequential", "module_list", ""))
 """Classes of modules that say nothing of what they hold."""
-
-
-class Block(NamedTuple):
-    """A list of entries with parameters, as the spec will have it."""
-
-    parameters: dict[str, Any]
-    entries: list[Entry]
 
 
 def fold(entries: list[Entry]) -> dict[str, Block]:

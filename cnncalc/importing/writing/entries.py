@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import ReferenceSpecError
-from cnncalc.network.names import MAX_NAME, check_name
 from cnncalc.spec.items import GROUP, RESIDUAL
+from cnncalc.spec.words import MAX_NAME, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +53,13 @@ class Entry:
         if self.kind == RESIDUAL:
             return ["body", "shortcut"]
         return [f"branch{number}" for number in range(1, len(self.parts) + 1)]
+
+
+class Block(NamedTuple):
+    """A list of entries with parameters, as the spec will have it."""
+
+    parameters: dict[str, Any]
+    entries: list[Entry]
 
 
 FLAT = 10**6

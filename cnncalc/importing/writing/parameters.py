@@ -13,7 +13,7 @@ from cnncalc.spec.items import RESIDUAL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from cnncalc.importing.writing.blocks import Block
+    from cnncalc.importing.writing.entries import Block
 
 PROJECT = "project"
 REPEATS = "repeats"

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cnncalc.importing.sketch.operations import Operation
-    from cnncalc.importing.writing.blocks import Block
-    from cnncalc.importing.writing.entries import Path
+    from cnncalc.importing.writing.entries import Block, Path
 
 WIDTH = 100
 """Characters on a line of YAML, where it can be broken."""

@@ -18,11 +18,11 @@ from cnncalc.training.data.fitting.target import Target, times
 from cnncalc.training.data.of_recipe import read_data
 from cnncalc.training.device import choose_setting, find_device
 from cnncalc.training.feeding.batches import Preparer
+from cnncalc.training.run.result import Run
 from cnncalc.training.run.saved import open_run
 from cnncalc.training.step.evaluation import evaluate_split
 from cnncalc.training.step.fitting_batch import evaluated_at_once
 from cnncalc.training.step.learner import loss_function
-from cnncalc.training.train import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

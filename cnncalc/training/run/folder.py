@@ -1,57 +1,31 @@
-"""The folder of a run: what it was, how it went, and where it may go on."""
+"""The folder of a run as it is written, and where it may go on."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncalc import __version__
 from cnncalc.atomic_files import draft_of
 from cnncalc.errors import OutputError, UsageError
+from cnncalc.runs.folder import COLUMNS, METRICS, RUNS, RunFolder, plain
 from cnncalc.training.processes.processes import here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-RUNS = Path("runs")
-METRICS = "metrics.csv"
-COLUMNS = (
-    "epoch",
-    "step",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "lr",
-    "seconds",
-    "images_per_second",
-)
-"""Of metrics.csv and metrics.jsonl. Accuracies are fractions; epochs and steps count from 1."""
-Row = dict[str, float | None]
-"""The figures of a row; None where there is no such split."""
+    from pathlib import Path
 
 
-class RunFolder:
-    """Files of one run: run.json, environment.json, metrics.csv and .jsonl, checkpoints/."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+class RunWriter(RunFolder):
+    """The same, written as the run goes on."""
 
     @classmethod
-    def new(cls, name: str, path: Path | None = None) -> RunFolder:
+    def new(cls, name: str, path: Path | None = None) -> RunWriter:
         """A folder for a new run: `path`, or runs/<name>-<time>.
 
         Raises:
@@ -60,18 +34,13 @@ class RunFolder:
         """
         try:
             if path is None:
-                path = _taken(RUNS / f"{_plain(name)}-{time.strftime('%Y%m%d-%H%M%S')}")
+                path = _taken(RUNS / f"{plain(name)}-{time.strftime('%Y%m%d-%H%M%S')}")
             if (path / METRICS).exists():
                 raise UsageError(f"{path}: a run is there already; --resume {path} goes on with it")
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path or RUNS}: cannot be made: {error.strerror}") from None
         return cls(path)
-
-    @staticmethod
-    def of_name(name: str) -> list[Path]:
-        """The folders of runs of that name, where `new` puts them."""
-        return [*RUNS.glob(f"{_plain(name)}-*")]
 
     def describe(self, run: Mapping[str, Any], device: str) -> None:
         """Writes what is run, and on what. Raises `OutputError`."""
@@ -92,16 +61,6 @@ class RunFolder:
         self.write_json(f"environment-{number}.json", environment(str(run["device"])))
         self.keep_until(step)
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Raises `UsageError` if this is no run."""
-        try:
-            known: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except OSError:
-            raise UsageError(_no_run(self.path, name)) from None
-        except ValueError:
-            raise UsageError(f"{self.path}: {name} is damaged") from None
-        return known
-
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
         self._write(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
@@ -110,26 +69,6 @@ class RunFolder:
         row = {name: figures.get(name) for name in COLUMNS}
         self._append(METRICS, _row([_text(value) for value in row.values()]))
         self._append("metrics.jsonl", json.dumps(row) + "\n")
-
-    def rows(self) -> list[dict[str, str]]:
-        """The rows of metrics.csv, as text; one that is still being written is left out.
-
-        Raises:
-            UsageError: they cannot be read.
-        """
-        try:
-            text = (self.path / METRICS).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            raise UsageError(_no_run(self.path, METRICS)) from None
-        whole = (line for line in text.splitlines(keepends=True) if line.endswith("\n"))
-        try:
-            return list(csv.DictReader(whole))
-        except csv.Error:
-            raise UsageError(f"{self.path}: {METRICS} is damaged") from None
-
-    def has_rows(self) -> bool:
-        """Whether an epoch was ever evaluated."""
-        return (self.path / METRICS).exists() and bool(self.rows())
 
     def keep_until(self, step: int) -> None:
         """Drops rows later than `step`: they are computed again. Those before stay as they are."""
@@ -202,20 +141,6 @@ def _row(values: Any) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _no_run(path: Path, missing: str) -> str:
-    """What is said of a path where `missing` is not; which run is near, if one is."""
-    below = sorted((*path.glob("*/run.json"), *path.glob("runs/*/run.json")))
-    found = [near.parent for near in below] or [
-        p for p in path.parents if (p / "run.json").exists()
-    ]
-    meant = f"; did you mean {found[-1]}?" if found and not (path / "run.json").exists() else ""
-    return f"{path}: is no folder of a run ({missing} is missing){meant}"
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:60]
 
 
 def _taken(path: Path) -> Path:

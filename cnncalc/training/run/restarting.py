@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import UsageError
+from cnncalc.runs.folder import METRICS
 from cnncalc.training.processes.processes import here
 from cnncalc.training.run.checkpoints import read_last
-from cnncalc.training.run.folder import METRICS, RunFolder
+from cnncalc.training.run.folder import RunWriter
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Beginning(NamedTuple):
     """Where a run starts."""
 
-    folder: RunFolder
+    folder: RunWriter
     state: dict[str, Any] | None = None
     """Of the checkpoint it goes on from."""
     problems: tuple[str, ...] = ()
@@ -42,7 +43,7 @@ def begin(
 def _begin(name: str, path: Path | None, description: Mapping[str, Any], device: str) -> Beginning:
     earlier = _before_the_restart(name, path, description) if here().restarts else None
     if earlier is None:
-        folder = RunFolder.new(name, path)
+        folder = RunWriter.new(name, path)
         folder.describe(description, device)
         return Beginning(folder)
     try:
@@ -55,10 +56,10 @@ def _begin(name: str, path: Path | None, description: Mapping[str, Any], device:
 
 def _before_the_restart(
     name: str, path: Path | None, description: Mapping[str, Any]
-) -> RunFolder | None:
+) -> RunWriter | None:
     """The newest folder in which this very torchrun began the same run."""
-    places = RunFolder.of_name(name) if path is None else [path]
-    begun = [RunFolder(place) for place in places if (place / METRICS).exists()]
+    places = RunWriter.of_name(name) if path is None else [path]
+    begun = [RunWriter(place) for place in places if (place / METRICS).exists()]
     begun.sort(key=lambda folder: (folder.path / METRICS).stat().st_ctime, reverse=True)
     same = json.loads(json.dumps(description))
     for folder in begun:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnncalc.spec.architecture import Architecture
     from cnncalc.spec.train_section import Recipe
     from cnncalc.training.data import DataSet
-    from cnncalc.training.run.folder import RunFolder
+    from cnncalc.training.run.folder import RunWriter
 
 CHANGEABLE = (
     *("epochs", "steps", "schedule", "optimizer.lr", "clip", "accumulate", "precision"),
@@ -31,7 +31,7 @@ step is, or what the checkpoint holds."""
 class Known:
     """A run as run.json describes it."""
 
-    folder: RunFolder
+    folder: RunWriter
     description: dict[str, Any]
     network: Architecture
     settings: dict[str, Any]
@@ -105,16 +105,16 @@ class Known:
         )
 
 
-def read_run(folder: RunFolder) -> Known:
+def read_run(folder: RunWriter) -> Known:
     """A run from its folder. Raises `UsageError` if it is none, or its description is damaged."""
     found = here().from_first(lambda: folder.read_json("run.json"))
-    try:
-        network, settings = load(**found["network"]), dict(found["settings"])
-        if not isinstance(found["data"]["name"], str) or not isinstance(found["device"], str):
-            raise TypeError
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{folder.path}: run.json is damaged") from None
-    return Known(folder, found, network, settings)
+    return Known(folder, found, *folder.understood(found, _network_and_settings))
+
+
+def _network_and_settings(known: dict[str, Any]) -> tuple[Architecture, dict[str, Any]]:
+    if not isinstance(known["data"]["name"], str) or not isinstance(known["device"], str):
+        raise TypeError
+    return load(**known["network"]), dict(known["settings"])
 
 
 def fingerprint(data: DataSet) -> str:

@@ -11,11 +11,11 @@ from cnncalc.network.expansion import build_graph
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.pytorch.initialization import seeded
 from cnncalc.pytorch.rewriting import pool_before_activation
+from cnncalc.pytorch.weights import put_weights
+from cnncalc.runs.folder import RunFolder
 from cnncalc.spec.loading import load
 from cnncalc.training.run.checkpoints import BEST, read_checkpoint, read_last
-from cnncalc.training.run.folder import RunFolder
-from cnncalc.training.step.weight_average import put_weights
-from cnncalc.training.train import Run
+from cnncalc.training.run.result import Run
 
 if TYPE_CHECKING:
     import os
@@ -66,16 +66,7 @@ def open_run(run: Run | str | os.PathLike[str], weights: str | None = None) -> S
         hint = did_you_mean(weights, WEIGHTS)
         raise UsageError(f"there are no weights {weights!r}; {hint}")
     folder = RunFolder(run.folder if isinstance(run, Run) else Path(run))
-    known = folder.read_json("run.json")
-    try:
-        network = load(**known["network"])
-        settings = dict(known["settings"])
-        rewrite = bool(known["rewrite"])
-        data = known["data"]
-        mean, std = (tuple(map(float, data[key])) for key in ("mean", "std"))
-        trained_on = TrainedOn(str(data["name"]), tuple(map(str, data["classes"])), mean, std)
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{folder.path}: run.json is damaged") from None
+    network, settings, rewrite, trained_on = folder.description(_described)
     graph = build_graph(network)
     chosen, state, problems = _state(folder, weights)
     with seeded(0):
@@ -96,6 +87,14 @@ def open_run(run: Run | str | os.PathLike[str], weights: str | None = None) -> S
         int(state.get("step", 0)),
         tuple(problems),
     )
+
+
+def _described(known: dict[str, Any]) -> tuple[Architecture, dict[str, Any], bool, TrainedOn]:
+    data = known["data"]
+    mean, std = (tuple(map(float, data[key])) for key in ("mean", "std"))
+    trained_on = TrainedOn(str(data["name"]), tuple(map(str, data["classes"])), mean, std)
+    network = load(**known["network"])
+    return network, dict(known["settings"]), bool(known["rewrite"]), trained_on
 
 
 def _state(folder: RunFolder, weights: str | None) -> tuple[str, dict[str, Any], list[str]]:

@@ -15,63 +15,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from cnncalc.errors import TrainingError, UsageError
-from cnncalc.training.data import Stream
-from cnncalc.training.step.fitting_batch import is_out_of_memory
+from cnncalc.errors import TrainingError
+from cnncalc.training.step.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from cnncalc.training.plan import Plan
-
 WARM_UP = 3
 """Steps before the recording: libraries choose their kernels and allocate what they keep."""
-MULTIPLY_ADDS = 500e9
-"""Of a step, above which arithmetic hides the launches of its kernels on any GPU of today."""
-BYTES = 2**31
-"""Of activations, up to which a graph may keep memory of its own."""
 
 SYNCHRONIZES = "synchronizing CUDA operation"
 """How PyTorch's warning says that a step waits for the device."""
 
 Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Images (N, C, H, W) and targets -> the loss () and the scores (N, classes), and .grad filled."""
-
-
-def is_chosen(wanted: bool | None, plan: Plan, *, deterministic: bool) -> bool:
-    """Whether a run's steps are recorded; if `wanted` is None, where they can be and are small.
-
-    Raises:
-        UsageError: it is wanted where it cannot be.
-    """
-    if wanted is False:
-        return False
-    reason = _reason_against(plan, deterministic=deterministic)
-    if wanted and reason:
-        raise UsageError(f"--cuda-graph: {reason}; use --no-cuda-graph")
-    return reason is None and (wanted or _is_small(plan))
-
-
-def _reason_against(plan: Plan, *, deterministic: bool) -> str | None:
-    if plan.setting.device.type != "cuda":
-        return f"there are no such graphs on {plan.setting.device}"
-    if deterministic:
-        return "with --deterministic a resumed run has to repeat each step as it was"
-    reasons = {
-        "several processes send each other their gradients within a step": plan.processes > 1,
-        "a step is one batch, and train.accumulate makes it several": plan.recipe.accumulate > 1,
-        "the loss of float16 is scaled anew at each step": plan.setting.precision == torch.float16,
-        "a stream of images is slower than the launches": isinstance(plan.data.train, Stream),
-    }
-    return next((reason for reason, holds in reasons.items() if holds), None)
-
-
-def _is_small(plan: Plan) -> bool:
-    """Whether launches are what a step waits for. Backward is twice the work of forward."""
-    totals, size = plan.totals, plan.recipe.batch_size
-    return (
-        3 * totals.multiply_adds * size <= MULTIPLY_ADDS and totals.activation_bytes * size <= BYTES
-    )
 
 
 class Recording(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,24 +10,16 @@ import torch
 from cnncalc.errors import TrainingError
 from cnncalc.training.processes.processes import here
 from cnncalc.training.step.evaluation import BATCH
+from cnncalc.training.step.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from cnncalc.training.feeding.batches import TrainingBatches
     from cnncalc.training.step.learner import Learner
 
-SIGNS = ("DefaultCPUAllocator", "out of memory", "STATUS_ALLOC_FAILED")
-"""How the allocators of the CPU, of other devices and of CUDA's libraries say it."""
 EVALUATION_BYTES = 2**31
 """Up to so many bytes of activations, more images are evaluated at once than trained on."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
 def evaluated_at_once(activation_bytes: int, batch_size: int) -> int:
@@ -37,19 +28,6 @@ def evaluated_at_once(activation_bytes: int, batch_size: int) -> int:
     `activation_bytes` are those of one image in all layers; evaluation keeps only some of them.
     """
     return min(max(EVALUATION_BYTES // max(activation_bytes, 1), batch_size), BATCH)
-
-
-@contextmanager
-def enough_memory(where: object) -> Iterator[None]:
-    """Raises `TrainingError` where the memory of the device `where` runs out."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise TrainingError(
-            f"out of memory on {where}: it does not hold network and data"
-        ) from None
 
 
 def within_memory(run: Callable[[], bool], learner: Learner, batches: TrainingBatches) -> bool:

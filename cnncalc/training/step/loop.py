@@ -13,9 +13,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnncalc.errors import TrainingError
+from cnncalc.runs.folder import Row
 from cnncalc.training.processes.processes import here, of_process
 from cnncalc.training.run.checkpoints import BEST, LAST, save_last, write_checkpoint
-from cnncalc.training.run.folder import Row, RunFolder
 from cnncalc.training.step.evaluation import BATCH, Figures, evaluate_split
 from cnncalc.training.step.learner import loss_function
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.feeding.batches import Batch, TrainingBatches
     from cnncalc.training.processes.interruption import Interruption
+    from cnncalc.training.run.folder import RunWriter
     from cnncalc.training.step.learner import Learner
     from cnncalc.training.step.plateau import Plateau, Standstill
 
@@ -75,7 +76,7 @@ class Loop:
         learner: Learner,
         batches: TrainingBatches,
         evaluated: Evaluated,
-        folder: RunFolder,
+        folder: RunWriter,
         progress: Progress,
         interruption: Interruption,
         plateau: Plateau,

@@ -12,8 +12,9 @@ from cnncalc.layers.norm import Norm
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cnncalc.spec.train_section import LossRecipe
-    from cnncalc.training.plan import Plan
+    from cnncalc.network.graph import Graph
+    from cnncalc.spec.train_section import LossRecipe, Recipe
+    from cnncalc.training.device import Setting
     from cnncalc.training.step.tally import Tally
 
 STEPS = 200
@@ -55,11 +56,12 @@ class Standstill(NamedTuple):
 class Plateau:
     """Asked at the end of each epoch whether the network has learnt anything in it."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.recipe = plan.recipe.loss
-        shares = torch.bincount(plan.data.train.labels.cpu(), minlength=plan.classes).double()
+    def __init__(self, recipe: Recipe, setting: Setting, graph: Graph, labels: Tensor) -> None:
+        self.recipe = recipe.loss
+        self.classes = graph.shape_of(graph.output)[0]
+        shares = torch.bincount(labels.cpu(), minlength=self.classes).double()
         self.guess = loss_of_a_guess(self.recipe, shares / shares.sum())
-        self.classes, self.remedies = plan.classes, remedies(plan)
+        self.remedies = remedies(recipe, setting, graph)
         self.steps = self.epochs = 0
         self.told = False
 
@@ -104,15 +106,15 @@ def spread_of(recipe: LossRecipe, scores: Tensor | None) -> float | None:
     return float((probabilities - probabilities.mean(0)).abs().sum(1).mean() / 2)
 
 
-def remedies(plan: Plan) -> tuple[str, ...]:
+def remedies(recipe: Recipe, setting: Setting, graph: Graph) -> tuple[str, ...]:
     """What may help, and is not in the file or the recipe yet."""
-    normed = any(isinstance(node.layer, Norm) for node in plan.graph.nodes)
-    schedule = plan.recipe.schedule
+    normed = any(isinstance(node.layer, Norm) for node in graph.nodes)
+    schedule = recipe.schedule
     tried = {
-        "init: xavier in the file": plan.graph.init.weights != "default",
+        "init: xavier in the file": graph.init.weights != "default",
         "batch_norm before each activation": normed,
         "train.schedule.warmup": bool(schedule.warmup) or schedule.name == "onecycle",
-        "--precision float32": plan.setting.precision == torch.float32,
+        "--precision float32": setting.precision == torch.float32,
         "a lower lr": False,
         "a higher one": False,
     }

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from cnncalc.pytorch.weights import put_weights
 
-    from torch import Tensor, nn
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
 
 
 class Average:
@@ -48,10 +50,3 @@ class Average:
         self.step = int(state["step"])  # type: ignore[call-overload]
         for mine, saved in zip(self.weights, state["weights"], strict=True):  # type: ignore[call-overload]
             mine.copy_(saved)
-
-
-@torch.no_grad()
-def put_weights(model: nn.Module, values: Iterable[Tensor]) -> None:
-    """Copies values into the model's parameters, in their order."""
-    for weight, value in zip(model.parameters(), values, strict=True):
-        weight.copy_(value)
