@@ -104,7 +104,7 @@ class Recorder:
 def device(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Every run of a test is recorded."""
     recorder = Recorder()
-    monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: True)
+    monkeypatch.setattr(planning, "is_captured", lambda *_, **__: True)
     monkeypatch.setattr(learner, "CapturedGradient", recorder.captured)
     monkeypatch.setattr(Learner, "_gradient", recorder.counted(Learner._gradient))
     monkeypatch.setattr(capture, "record", recorder.record)
@@ -143,7 +143,7 @@ def test_a_replayed_run_is_the_run(
     assert (device.recordings, device.replays) == (1, whole - capture.WARM_UP)
     assert device.steps == capture.WARM_UP + short + 1 + device.replays
     assert summary(replayed)["cuda_graph"] is True
-    monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: False)
+    monkeypatch.setattr(planning, "is_captured", lambda *_, **__: False)
     eager = train(tmp_path / "eager", settings)
     assert summary(eager)["cuda_graph"] is False
     assert outcome(replayed) == outcome(eager)
@@ -161,7 +161,7 @@ def test_what_cannot_be_recorded_runs_all_the_same(
     assert device.recordings == (reason == "fails")
     assert (device.replays, device.mode) == (0, "default")
     assert summary(run)["cuda_graph"] is False
-    monkeypatch.setattr(planning, "is_chosen", lambda *_, **__: False)
+    monkeypatch.setattr(planning, "is_captured", lambda *_, **__: False)
     assert outcome(run) == outcome(train(tmp_path / "eager"))
 
 
@@ -241,7 +241,7 @@ def plan(spec: Any = "lenet", settings: Any = None, **changes: Any) -> Plan:
 
 
 def chosen(found: Plan, wanted: bool | None = None, *, deterministic: bool = False) -> bool:
-    return capture.is_chosen(wanted, found, deterministic=deterministic)
+    return planning.is_captured(wanted, found, deterministic=deterministic)
 
 
 def test_small_steps_are_recorded() -> None:

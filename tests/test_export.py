@@ -30,7 +30,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 from cnncalc.exporting import export as module  # noqa: E402
-from cnncalc.exporting import programs, to_onnx  # noqa: E402
+from cnncalc.exporting import opset, programs, to_onnx  # noqa: E402
 
 TINY = network([3, 6, 6], conv(4, 3), "relu", init={"seed": 1})
 
@@ -428,7 +428,7 @@ def test_parameters_input_and_variant_are_those_of_the_command_line(tmp_path: Pa
 
 def test_the_help_names_the_opsets() -> None:
     help_text = " ".join(invoke("export", "--help")[1].split())
-    assert f"{to_onnx.OPSETS[0]} to {to_onnx.OPSETS[-1]}; else {module.OPSET}" in help_text
+    assert f"{opset.OPSETS[0]} to {opset.OPSETS[-1]}; else {opset.OPSET}" in help_text
     endings = re.findall(r"\.(?:onnx|pt2|py)\b", help_text)
     assert {*endings} == {*module.FORMS}
 
