@@ -26,6 +26,8 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnncalc.wording import one_line, printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -59,6 +61,9 @@ class CnncalcError(Exception):
     process: int | None = None
     """Of several processes of one run, the one that it happened in; the first for what all met."""
 
+    def __str__(self) -> str:
+        return one_line(super().__str__(), 4 * LONGEST_MESSAGE)
+
 
 class UsageError(CnncalcError):
     """A wrong option, argument or network name; `advice` is how the network would be changed."""
@@ -68,8 +73,8 @@ class UsageError(CnncalcError):
         self.advice = advice
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return _one_line(f"{text}: {self.advice}" if self.advice else text, 2 * LONGEST_MESSAGE)
+        text = Exception.__str__(self)
+        return one_line(f"{text}: {self.advice}" if self.advice else text, 2 * LONGEST_MESSAGE)
 
 
 class ImageError(UsageError):
@@ -115,9 +120,6 @@ class CheckError(CnncalcError):
 
     exit_status = 1
 
-    def __str__(self) -> str:
-        return _one_line(super().__str__(), 4 * LONGEST_MESSAGE)
-
 
 class SpecError(CnncalcError):
     """Something is wrong in a spec: `message` at `path`, found at `place`."""
@@ -159,10 +161,11 @@ class SpecError(CnncalcError):
         path = self.path
         if self.scope and not path.startswith(self.scope):
             path = f"{path} in {self.scope}" if path else self.scope
-        path = _one_line(path, LONGEST_PATH)
-        head = ": ".join(str(part) for part in (self.place, path) if part)
-        message = _one_line(self.message, LONGEST_MESSAGE)
-        message = f"{message}; {self.hint}" if self.hint else message
+        path = one_line(path, LONGEST_PATH)
+        place = printable(str(self.place)) if self.place else ""
+        head = ": ".join(part for part in (place, path) if part)
+        message = one_line(self.message, LONGEST_MESSAGE)
+        message = f"{message}; {printable(self.hint)}" if self.hint else message
         lines = [f"{head}: {message}" if head else message]
         if self.place and self.place.text.strip():
             shown, before = _excerpt(self.place.text, self.place.column)
@@ -246,12 +249,6 @@ def _spelled(value: object, limit: int) -> Iterator[str]:
         yield "]"
     else:
         yield repr(value)
-
-
-def _one_line(text: str, limit: int) -> str:
-    """`text` without control characters; its middle left out if it is too long."""
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: 9 * limit])
-    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
 
 
 def _excerpt(text: str, column: int, width: int = 100) -> tuple[str, int]:

@@ -131,7 +131,7 @@ def test_names_and_sources_are_shown_as_they_are(form: str) -> None:
         title, last = inline[0], inline[-1]
 
     assert title == f"{TRICKY} · input 1×4×4"
-    assert last == f"source: {TRICKY} [31mred"
+    assert last == f"source: {TRICKY}\\n\\x1b[31mred"
 
 
 def test_markdown_aligns_figures_to_the_right() -> None:

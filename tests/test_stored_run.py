@@ -1,8 +1,8 @@
 """A run that an earlier cnncalc began, stored beside this file, goes on as it would have there.
 
 It was cut in its second epoch, at step 31 of 63; `whole.jsonl` holds the metrics of the same run
-left alone. Its batches are compared by a hash. Weights are not compared: processors add up in orders
-of their own.
+left alone. Its batches are compared by a hash; its weights are not: processors add up in orders of
+their own.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncalc.cli.options import Input, Settings, Spec, Variant, load_spec
-from cnncalc.cli.output import is_stdout, write
+from cnncalc.cli.output import is_stdout, say, write
 from cnncalc.errors import UsageError
 
 
@@ -64,4 +64,4 @@ def export(
     write_export(network, file, weights=weights, opset=opset)
     started = f"weights from {weights}" if weights else "weights as they start"
     about = form.what.format(opset=opset or OPSET)
-    write(f"{file}: {about}{f', {started}' if 'weights' in form.takes else ''}\n")
+    say(f"{file}: {about}{f', {started}' if 'weights' in form.takes else ''}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cnncalc.atomic_files import draft_of
 from cnncalc.errors import OutputError
+from cnncalc.wording import lines, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,10 +102,15 @@ def write_table(table: Callable[..., str], of: object) -> None:
     write(table(of, width=terminal_width(sys.stdout), color=has_color(sys.stdout)))
 
 
+def say(line: str) -> None:
+    """A line on stdout, which may name files. As `write`."""
+    write(f"{printable(line)}\n")
+
+
 def warn(text: str) -> None:
-    """A line on stderr."""
+    """Lines on stderr."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{lines(text)}\n")
 
 
 def _print(text: str) -> None:

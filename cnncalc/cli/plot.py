@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncalc.cli.options import Weights, complete_run
-from cnncalc.cli.output import write
+from cnncalc.cli.output import say
 
 
 def plot(
@@ -50,4 +50,4 @@ def plot(
 
     plotting.plot(runs, output, what, weights=weights)
     names = ", ".join(run.name for run in runs)
-    write(f"{output}: {what} of {names}\n")
+    say(f"{output}: {what} of {names}")

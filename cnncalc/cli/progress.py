@@ -6,6 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from cnncalc.cli.output import warn
+from cnncalc.wording import lines, printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -31,7 +34,7 @@ def describe(plan: Plan) -> str:
     captured = ", CUDA graph" if setting.captured else ""
     precision = str(setting.precision).removeprefix("torch.")
     at_once = -(-recipe.batch_size // (recipe.accumulate * plan.processes))
-    lines = {
+    found = {
         "network": f"{plan.graph.name}, {totals.parameters:,} parameters,"
         f" {totals.multiply_adds:,} multiply-adds an image",
         "data": f"{data.name}: {counts}; {len(data.classes)} classes; {plan.placement}",
@@ -45,11 +48,11 @@ def describe(plan: Plan) -> str:
         f" {totals.activation_bytes * at_once:,} of activations",
     }
     if data.skipped:
-        lines["skipped"] = f"{len(data.skipped):,} corrupt images: {_some(data.skipped)}"
+        found["skipped"] = f"{len(data.skipped):,} corrupt images: {_some(data.skipped)}"
     if plan.start is not None:
         anew = f"; anew: {_some(plan.start.anew)}" if plan.start.anew else ""
-        lines["weights"] = f"{len(plan.start.tensors):,} tensors of {plan.start.source}{anew}"
-    return "".join(f"{name:<10} {text}\n" for name, text in lines.items())
+        found["weights"] = f"{len(plan.start.tensors):,} tensors of {plan.start.source}{anew}"
+    return "".join(f"{name:<10} {printable(text)}\n" for name, text in found.items())
 
 
 def _loss(plan: Plan) -> dict[str, str]:
@@ -116,8 +119,7 @@ class Quiet:
         """Told when the run is over, however it ended."""
 
     def say(self, text: str) -> None:
-        if sys.stderr is not None:
-            sys.stderr.write(f"{text}\n")
+        warn(text)
 
 
 class Lines(Quiet):
@@ -195,6 +197,6 @@ class Bar(Lines):
 
     def say(self, text: str) -> None:
         if self.bar is not None:
-            self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.bar.console.print(lines(text), highlight=False, markup=False, soft_wrap=True)
         else:
             super().say(text)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
-from cnncalc.cli.output import write
+from cnncalc.cli.output import say, warn, write
 from cnncalc.errors import UsageError
 from cnncalc.training.processes.processes import is_first
 
@@ -192,10 +191,10 @@ def train(
             import shlex
 
             folder = shlex.quote(str(run.folder))
-            sys.stderr.write(f"saved; go on with: cnncalc train --resume {folder}\n")
+            warn(f"saved; go on with: cnncalc train --resume {folder}")
         raise typer.Exit(128 + run.signal)
     if not quiet and is_first():
-        write(f"{run.folder}\n")
+        say(str(run.folder))
 
 
 def _check_stands_alone(of_a_new_run: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnncalc.layers.base import write_shape
 from cnncalc.render.columns import share_of
-from cnncalc.render.figures import group, one_line, scale, scale_bytes
+from cnncalc.render.figures import group, scale, scale_bytes
+from cnncalc.wording import printable, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +38,7 @@ def tabulate(summary: Summary, columns: tuple[Column, ...]) -> Cells:
     shares = [share_of(row, summary) for row in summary.layers]
     longest = max(shares, default=0.0) or 1.0
     bars = [share / longest for share in shares]
-    title = one_line(f"{summary.name} · input {write_shape(summary.input_shape)}")
+    title = printable(f"{summary.name} · input {write_shape(summary.input_shape)}")
     return Cells(columns, rows, _totals(summary, columns), title, notes(summary, columns), bars)
 
 
@@ -75,7 +76,8 @@ def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
     explained = {*ALWAYS_EXPLAINED, *(column.convention for column in columns)}
     if totals.unknown:
         lines.append(
-            f"incomplete, what has no layer is counted in nothing: {_listed(totals.unknown)}"
+            "incomplete, what has no layer is counted in nothing:"
+            f" {some(totals.unknown, MAX_LISTED)}"
         )
     if totals.uncounted and "flops" in explained:
         lines.append(f"flops of {', '.join(totals.uncounted)} are not counted")
@@ -87,10 +89,5 @@ def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
         lines.append(f"a dash for a receptive field: {why}")
     lines += [line for line in CONVENTIONS if line.partition(":")[0] in explained]
     if summary.source:
-        lines.append(f"source: {one_line(summary.source)}")
-    return lines
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    more = len(names) - MAX_LISTED
-    return ", ".join(names if more <= 0 else [*names[:MAX_LISTED], f"and {more:,} more"])
+        lines.append(f"source: {summary.source.strip()}")
+    return [*map(printable, lines)]

@@ -19,6 +19,7 @@ from cnncalc.render.figures import (
     worked,
     write_axes,
 )
+from cnncalc.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -70,7 +71,7 @@ def _weights(row: LayerSummary) -> str:
 
 
 def _input_layer(row: LayerSummary, _: Summary) -> str:
-    return f"{_inputs(row)} · {row.layer}"
+    return f"{_inputs(row)} · {printable(row.layer)}"
 
 
 def _plain(shape: Sequence[int | None]) -> str:
@@ -80,10 +81,13 @@ def _plain(shape: Sequence[int | None]) -> str:
 
 
 def _text(name: str) -> Column:
-    def text(row: LayerSummary, _: Summary) -> str:
+    def exact(row: LayerSummary, _: Summary) -> str:
         return str(getattr(row, name))
 
-    return Column(name, name, text, text)
+    def cell(row: LayerSummary, summary: Summary) -> str:
+        return printable(exact(row, summary))
+
+    return Column(name, name, cell, exact)
 
 
 def _number(

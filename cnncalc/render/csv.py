@@ -7,6 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from cnncalc.render.columns import COLUMNS, choose, with_figures
+from cnncalc.wording import csv_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ def render(
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(column.name for column in chosen)
     for row in summary.layers:
-        writer.writerow(column.exact(row, summary) for column in chosen)
+        writer.writerow(csv_cell(column.exact(row, summary)) for column in chosen)
     totals = [
         getattr(summary.totals, column.total) if column.total and not column.formula_of else ""
         for column in chosen

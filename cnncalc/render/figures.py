@@ -57,8 +57,3 @@ def worked(formula: str, result: str) -> str:
     if formula.replace(" ", "") in ("", "0", result.replace(",", "")):
         return result
     return f"{formula} = {result}"
-
-
-def one_line(text: str) -> str:
-    """Text from a file without line ends and control characters."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())

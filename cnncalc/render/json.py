@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import UsageError
 from cnncalc.render.figures import field_formula, shape_formula
+from cnncalc.wording import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,17 +30,7 @@ def render(
     """
     if columns is not None:
         raise UsageError("JSON holds every figure; a choice of columns is for the other formats")
-    lines = []
-    for key, value in to_dict(summary).items():
-        text = _dump(value)
-        if key == "layers":
-            text = "[\n  " + ",\n  ".join(map(_dump, value)) + "\n ]"
-        lines.append(f' "{key}": {text}')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json_lines(to_dict(summary), listed=("layers",))
 
 
 def to_dict(summary: Summary) -> dict[str, Any]:

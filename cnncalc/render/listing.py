@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis.analyze import analyze
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.layers.base import write_shape
-from cnncalc.render.figures import group, one_line, write_axes
+from cnncalc.render.figures import group, write_axes
 from cnncalc.render.json import SCHEMA_VERSION
 from cnncalc.render.table import plain_table, printed
 from cnncalc.spec import bundled
 from cnncalc.spec.loading import load
+from cnncalc.wording import json_lines, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ def listing_table(
     table = plain_table(TITLES[:columns], right=NUMBERS)
     for family, members in groupby(networks, key=lambda network: network.family):
         rows = [*members]
-        source = one_line(rows[0].summary.source)
+        source = printable(rows[0].summary.source.strip())
         headed = by_family and len(rows) > 1
         if headed:
             table.add_row(*(family, "", "", "", "", source)[:columns])
@@ -105,9 +105,8 @@ def _figures(summary: Summary) -> tuple[str, ...]:
 
 def listing_json(networks: list[Network]) -> str:
     """One object; a network a line."""
-    lines = [json.dumps(_plain(network), ensure_ascii=False) for network in networks]
-    rows = ",\n  ".join(lines)
-    return f'{{\n "schema_version": {SCHEMA_VERSION},\n "networks": [\n  {rows}\n ]\n}}\n'
+    rows = [_plain(network) for network in networks]
+    return json_lines({"schema_version": SCHEMA_VERSION, "networks": rows}, listed=("networks",))
 
 
 def _plain(network: Network) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnncalc.wording import some
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -79,8 +81,7 @@ class Verification:
         if not self.differing:
             return _names(check for check in self.totals if not check.ok)
         named = [f"{layer.name} ({_names(layer.differences)})" for layer in self.differing]
-        more = len(named) - MAX_NAMED
-        return ", ".join(named if more <= 0 else [*named[:MAX_NAMED], f"and {more:,} more"])
+        return some(named, MAX_NAMED)
 
     def __str__(self) -> str:
         from cnncalc.verification.table import render

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from cnncalc.layers.base import write_shape
-from cnncalc.render.figures import group, one_line, write_axes
+from cnncalc.render.figures import group, write_axes
 from cnncalc.render.table import fitted, plain_table, printed
+from cnncalc.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +28,14 @@ COLORS = {AGREES: "green", DIFFERS: "bold red"}
 
 def render(verification: Verification, *, width: int | None = None, color: bool = False) -> str:
     """The rows, the totals, what was checked, the verdict; without `width` nothing is wrapped."""
-    title = one_line(f"{verification.name} · input {write_shape(verification.input_shape)}")
+    title = printable(f"{verification.name} · input {write_shape(verification.input_shape)}")
     parts: list[RenderableType] = [Text(title, style="bold"), Text()]
     parts += [_layers(verification.layers, width), Text()]
     if verification.totals:
         parts += [_totals(verification.totals, width), Text()]
-    parts += [Text(one_line_with_indent(note), style="dim") for note in verification.notes]
+    parts += [Text(_indented(note), style="dim") for note in verification.notes]
     color_of_verdict = COLORS[AGREES if verification.ok else DIFFERS]
-    parts.append(Text(one_line(verification.verdict), style=color_of_verdict))
+    parts.append(Text(printable(verification.verdict), style=color_of_verdict))
     return printed(parts, width=width, color=color)
 
 
@@ -95,11 +96,11 @@ def _verdict(layer: LayerChecks) -> str:
 def write(value: Value) -> str:
     """A property as people read it."""
     if isinstance(value, str):
-        return one_line(value)
+        return printable(value)
     if isinstance(value, tuple):
         return write_axes(value)
     return group(value) if isinstance(value, int) else f"{value:,}"
 
 
-def one_line_with_indent(note: str) -> str:
-    return f"{' ' * (len(note) - len(note.lstrip()))}{one_line(note)}"
+def _indented(note: str) -> str:
+    return f"{' ' * (len(note) - len(note.lstrip()))}{printable(note)}"

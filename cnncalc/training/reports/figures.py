@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from cnncalc.render.figures import one_line
+from cnncalc.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,5 +148,5 @@ def picture(title: str, image: NDArray[Any]) -> Figure:
 
 def plain(text: str) -> str:
     """Text that matplotlib takes for no formula, and does not leave out of a legend."""
-    text = one_line(text).replace("$", r"\$")
+    text = printable(text).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

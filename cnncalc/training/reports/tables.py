@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from cnncalc.errors import UsageError, did_you_mean
-from cnncalc.render.figures import group, one_line
+from cnncalc.render.figures import group
 from cnncalc.render.json import SCHEMA_VERSION
 from cnncalc.render.table import GAP, fitted, plain_table, printed
+from cnncalc.wording import json_lines, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -43,13 +43,13 @@ def runs_table(records: Sequence[Record], *, width: int | None = None, color: bo
     """A row a run; what is wrong with damaged ones stands in the column of states."""
     rows = [
         [
-            one_line(record.path.name or str(record.path)),
-            one_line(record.network or "–"),
+            printable(record.path.name or str(record.path)),
+            printable(record.network or "–"),
             *("–" if count is None else group(count) for count in (record.epoch, record.step)),
             *(percent(share) for share in (record.val_accuracy, record.test_accuracy)),
             _number(record.best_val_loss, 4),
             _number(record.seconds, 1),
-            one_line(f"{record.state}: {record.problem}" if record.problem else record.state),
+            printable(f"{record.state}: {record.problem}" if record.problem else record.state),
         ]
         for record in records
     ]
@@ -91,7 +91,7 @@ def predictions_table(
 ) -> str:
     """A row a label; the image is named in its first."""
     rows = [
-        [one_line(image) if rank == 0 else "", one_line(guess.label), percent(guess.probability)]
+        [printable(image) if rank == 0 else "", printable(guess.label), percent(guess.probability)]
         for image, guesses in predictions.images
         for rank, guess in enumerate(guesses)
     ]
@@ -125,7 +125,7 @@ def evaluation_table(
     }
     lines = "\n".join(f"{name:<7}{value:>9}" for name, value in figures.items())
     parts: list[RenderableType] = [
-        Text(f"{one_line(title)} {group(e.step)}", style="bold"),
+        Text(f"{printable(title)} {group(e.step)}", style="bold"),
         Text(f"\n{lines}\n"),
         _by_class(e, width),
     ]
@@ -166,7 +166,7 @@ def percent(share: float | None) -> str:
 def _by_class(evaluation: Evaluation, width: int | None) -> Table:
     """With the confusion matrix, its columns named or numbered, if there is room for it."""
     e = evaluation
-    names = [one_line(name) for name in e.classes]
+    names = [printable(name) for name in e.classes]
     counted = list(map(group, e.class_samples))
     rows = [
         [name, count, percent(share)]
@@ -237,14 +237,5 @@ def _finite(value: Any) -> Any:
 
 def _dump(data: dict[str, Any]) -> str:
     """An object, an item of its lists a line."""
-    lines = []
-    for key, value in {"schema_version": SCHEMA_VERSION, **data}.items():
-        items = [json.dumps(item, ensure_ascii=False) for item in value] if _is_list(value) else []
-        whole = json.dumps(value, ensure_ascii=False)
-        text = "[\n  " + ",\n  ".join(items) + "\n ]" if items else whole
-        lines.append(f' "{key}": {text}')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
+    listed = [key for key, value in data.items() if isinstance(value, list | tuple)]
+    return json_lines({"schema_version": SCHEMA_VERSION, **data}, listed)
