@@ -229,3 +229,9 @@ def test_a_summary_renders_itself() -> None:
         summary, "csv", columns="name,parameters"
     )
     assert repr(summary) == "<Summary of MLP, 1 layer: 2 layers>"
+
+
+def test_flops_are_those_of_the_whole_batch() -> None:
+    one, batch = cnncalc.analyze("lenet"), cnncalc.analyze("lenet", batch_size=32)
+    assert batch.totals.flops == 32 * one.totals.flops
+    assert [row.flops for row in batch.layers] == [32 * (row.flops or 0) for row in one.layers]

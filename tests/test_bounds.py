@@ -16,7 +16,10 @@ import pytest
 from support import by_tier
 
 import cnncalc
+from cnncalc.analysis import analyze
 from cnncalc.errors import LimitError, SpecError
+from cnncalc.network import context, expansion, names
+from cnncalc.spec import architecture, arithmetic, expressions, limits, text, words, yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -286,3 +289,34 @@ def test_limits_are_limit_errors() -> None:
         cnncalc.analyze({"input": [3], "layers": [{"repeat": 25_001, "relu": None}]})
     summary = cnncalc.analyze({"input": [3], "layers": [{"repeat": 25_000, "relu": None}]})
     assert len(summary.layers) == 25_000
+
+
+BOUNDS = {
+    "25,000 layers": limits.MAX_NODES == 25_000,
+    "scopes 64 deep": names.MAX_DEPTH == 64,
+    "an axis below 2³¹": limits.MAX_AXIS == 2**31,
+    "a tensor or weight below 2⁵³ numbers": limits.MAX_ELEMENTS == 2**53,
+    "a file of at most 4 MiB and 400,000 values": (text.MAX_BYTES, yaml.MAX_VALUES)
+    == (4 * 2**20, 400_000),
+    "nested at most 300 deep": yaml.MAX_DEPTH == 300,
+    "names of up to 100 letters": words.MAX_NAME == 100,
+    "256 parameters each of up to 256": (architecture.MAX_PARAMETERS, arithmetic.MAX_LENGTH)
+    == (256, 256),
+    "expressions of up to 1,000 characters": expressions.MAX_TEXT == 1000,
+    "numbers of up to 10³⁰": arithmetic.MAX_MAGNITUDE == 10**30,
+    "lists of up to 10,000 values": context.MAX_LIST == 10_000,
+}
+"""Each bound as docs/format.md states it, and whether the code has it."""
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_a_bound_is_what_the_documentation_says(bound: str) -> None:
+    page = " ".join((ROOT / "docs" / "format.md").read_text(encoding="utf-8").split())
+    assert bound in page
+    assert BOUNDS[bound]
+
+
+def test_bounds_that_no_page_states() -> None:
+    """Work that items may repeat, and intervals of receptive fields that one analysis may list."""
+    assert (expansion.MAX_STEPS, context.MAX_WORK) == (50_000, 1_000_000)
+    assert analyze.MAX_LISTED_UNITS == 4_194_304

@@ -202,3 +202,11 @@ def test_plain_data_equals_a_file(tmp_path: Path) -> None:
     )
 
     assert cnncalc.analyze(data) == cnncalc.analyze(file)
+
+
+def test_a_repeat_sees_what_each_turn_is_given() -> None:
+    """Its expressions are worked out anew where the shape differs."""
+    layer = conv("=2*in_channels", 1)
+    repeated = summarize([3, 8, 8], {"repeat": 3, **layer})
+    assert [row.output_shape[0] for row in repeated.layers] == [6, 12, 24]
+    assert repeated.layers == summarize([3, 8, 8], conv(6, 1), conv(12, 1), conv(24, 1)).layers

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
@@ -313,3 +313,16 @@ def test_a_message_stays_on_its_line() -> None:
     assert shown.isprintable()
     assert len(shown) <= 104
     assert len(caret) <= len(shown)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["relu", {"inputs": ["input"], "layers": []}],
+        [{"name": "a", "relu": None}, "tanh", {"inputs": ["a"], "layers": []}],
+    ],
+    ids=["behind the input", "behind the output"],
+)
+def test_what_is_worked_out_after_the_output_is_unused(layers: list[Any]) -> None:
+    with pytest.raises(cnncalc.SpecError, match="nothing uses its output: a network has one"):
+        cnncalc.analyze({"input": [4], "layers": layers})

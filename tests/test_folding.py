@@ -49,3 +49,15 @@ def test_a_folded_weight_is_named_within_its_scope() -> None:
 
 def test_no_preset_hides_a_column() -> None:
     assert not {column.name for column in COLUMNS} & PRESETS.keys()
+
+
+def test_a_fold_of_shared_layers_shares_nothing_itself() -> None:
+    """What its layers share is theirs: its own row names no owner."""
+    first = {"name": "a", "layers": [conv(3, 3, padding=1), "relu"]}
+    second = {"name": "b", "layers": [{**conv(3, 3, padding=1), "shares": "a.conv1"}]}
+    summary = cnncalc.analyze({"input": [3, 8, 8], "layers": [first, second]})
+    assert summary.layers[2].shares == "a.conv1"
+    folded = fold(summary, 1)
+    assert [row.name for row in folded.layers] == ["a", "b"]
+    assert [row.shares for row in folded.layers] == [None, None]
+    assert folded.layers[1].parameters == 0

@@ -231,3 +231,11 @@ def test_a_name_is_written_in_symbols_and_a_number_in_text() -> None:
 def test_a_division_with_a_remainder_is_refused() -> None:
     with pytest.raises(ArithmeticError, match="7 is not a multiple of 2"):
         expr(7) / 2
+
+
+def test_only_what_is_written_alike_becomes_a_power() -> None:
+    assert product([8, 8], "k").text == "8²"
+    height_and_width = product([sym("h", 8), sym("w", 8)])
+    assert (height_and_width.text, height_and_width.symbols) == ("8·8", "h·w")
+    assert product([sym("h", 8), sym("h", 8)]).symbols == "h²"
+    assert product([expr(6) + 2, 8]).text == "(6 + 2)·8"

@@ -649,3 +649,11 @@ def test_colours_of_what_is_no_colour_are_not_jittered(tmp_path: Path) -> None:
     data = (torch.randn(IMAGES, 1, SIDE, SIDE), images()[1])
     with pytest.raises(cnncalc.SpecError, match="needs images of bytes, or of numbers from 0 to 1"):
         train(tmp_path / "run", data=data, augment__color_jitter=0.1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps"), [(0.9, 3), (0.1, 1), (1.7, 5), (2.0, 6), (2.2, 7), (0.01, 1)]
+)
+def test_a_fraction_of_an_epoch_is_rounded_to_steps(epochs: float, steps: int) -> None:
+    """The nearest number of steps, and one at least."""
+    assert Recipe(epochs=epochs).total_steps(3) == steps

@@ -14,6 +14,7 @@ from support import LECTURES, bundled, by_tier, cnncalc_output, conv, evaluate, 
 
 import cnncalc
 from cnncalc.render import render
+from cnncalc.render.figures import scale, scale_bytes
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -298,3 +299,26 @@ def test_fold_keeps_every_input_from_outside() -> None:
         ("add1.branch1", "branch of 2 layers"),
         ("add1", "nn.Add()"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (999_999, "999,999"),
+        (10**6, "1.0 M"),
+        (10**9 - 10**8, "900.0 M"),
+        (10**9, "1.0 G"),
+        (10**12, "1.0 T"),
+        (10**15, "1.0 P"),
+    ],
+)
+def test_a_prefix_begins_at_its_own_size(value: int, text: str) -> None:
+    assert scale(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1023, "1023 B"), (1024, "1.0 KiB"), (2**20, "1.0 MiB"), (2**30, "1.0 GiB")],
+)
+def test_so_does_one_of_bytes(value: int, text: str) -> None:
+    assert scale_bytes(value) == text

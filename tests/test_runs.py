@@ -615,3 +615,31 @@ def test_without_matplotlib(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, None)
     line = refused("plot", str(run), "-o", str(run / "x.png"))
     assert line == "plot needs matplotlib: pip install matplotlib"
+
+
+def test_scores_of_no_class_are_not_what_an_image_is_taken_for() -> None:
+    """A network may have more outputs than its data have classes."""
+    from cnncalc.training.data import Split
+    from cnncalc.training.step.evaluation import evaluate_split
+
+    class Scores(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: Any) -> Any:
+            scores = torch.zeros(len(x), 5)
+            scores[:, 4], scores[:, 1] = 2, 1  # the highest belongs to no class
+            return scores + self.weight
+
+    split = Split(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1, 2] * 2))
+    figures = evaluate_split(
+        Scores(),
+        split,
+        lambda images: images.float(),
+        lambda scores, y: torch.nn.functional.cross_entropy(scores, y, reduction="none"),
+        3,
+        lambda: torch.autocast("cpu", enabled=False),
+    )
+    assert figures.confusion.tolist() == [[0, 2, 0]] * 3
+    assert figures.accuracy == pytest.approx(1 / 3)

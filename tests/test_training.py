@@ -23,7 +23,9 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.plan import plan_run  # noqa: E402
-from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.run.checkpoints import read_checkpoint, read_last  # noqa: E402
+from cnncalc.training.step import loop  # noqa: E402
+from cnncalc.training.step.learner import Learner  # noqa: E402
 from cnncalc.training.step.loop import Loop  # noqa: E402
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, {"dropout": 0.2}]
@@ -378,3 +380,40 @@ def test_speed_after_a_resume_is_that_of_its_own_epoch(tmp_path: Path) -> None:
     images = len(plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe()).data.train.labels)
     speed = images / (seconds[2] - seconds[1])
     assert float(rows[2]["images_per_second"]) == pytest.approx(speed, rel=1e-3)
+
+
+def test_a_crash_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    """Then there is no last.pt, but the one that was to become it, and an older one."""
+    train(tmp_path / "whole", RICH)
+    train(tmp_path / "run", RICH, callback=lambda row: row["epoch"] < 2)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    step = read_checkpoint(checkpoints / "last.pt")["step"]
+    (checkpoints / "last.pt").replace(checkpoints / "new-last.pt")
+    state, problems = read_last(checkpoints)
+    assert state is not None
+    assert (state["step"], problems) == (step, [])
+    assert read_checkpoint(checkpoints / "before.pt")["step"] < step
+    assert api.resume(tmp_path / "run").finished
+    assert_equal_weights(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_resume_within_an_epoch_goes_on_with_its_next_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without anything random but the order of the images."""
+    monkeypatch.setattr(loop, "LOOK_EVERY", 1)
+    settings = {"epochs": 2, "batch_size": 300, "precision": "float32"}
+    learn, seen = Learner.learn, []
+
+    def noted(self: Learner, batch: Any) -> None:
+        seen.append(batch.images.double().sum().item())
+        learn(self, batch)
+
+    monkeypatch.setattr(Learner, "learn", noted)
+    train(tmp_path / "whole", settings)
+    whole, seen[:] = [*seen], []
+    assert not train(tmp_path / "cut", settings, progress=StopAt(2)).finished
+    assert api.resume(tmp_path / "cut").finished
+    assert seen == whole
+    assert len({*whole}) == len(whole) == 10
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
