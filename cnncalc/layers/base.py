@@ -44,6 +44,8 @@ class Layer(BaseModel):
     """Floating-point operations for each output; None: no rule, `flops` is unknown."""
     several: ClassVar[bool] = False
     """Whether it takes several inputs."""
+    joins: ClassVar[bool] = False
+    """Whether it may stand above branches, whose outputs it takes."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

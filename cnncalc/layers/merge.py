@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
@@ -10,14 +11,35 @@ from cnncalc.maths.formula import ZERO, Expr, product, total
 from cnncalc.maths.windows import SAME, WHOLE, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Merge(Layer):
-    """A join of two or more inputs. The analysis takes the hull of their receptive fields."""
+    """A join of two or more inputs. The analysis takes the hull of their receptive fields.
+
+    `function` and `symbol` are the operator of Python that takes its inputs two at a time.
+    """
 
     torch_name: ClassVar[str]
     several: ClassVar[bool] = True
+    joins: ClassVar[bool] = True
+    function: ClassVar[str]
+    symbol: ClassVar[str]
+    container: ClassVar[str]
+    """What joins branches so in exported source: a class of its `containers.py`."""
+
+    @classmethod
+    def compute(cls, _: Any, call: Callable[..., Any], operands: Sequence[Any]) -> Any:
+        """The join by `call(function, arguments, **options)` of PyTorch or Python."""
+        value, *others = operands
+        for operand in others:
+            value = call(getattr(operator, cls.function), (value, operand))
+        return value
+
+    @classmethod
+    def source(cls, operands: Sequence[str]) -> str:
+        """The same as Python source of the names of its inputs."""
+        return f" {cls.symbol} ".join(operands)
 
     def output_shape(self, *xs: Shape) -> tuple[Expr | int, ...]:
         raise NotImplementedError
@@ -52,6 +74,9 @@ class Add(Merge):
 
     kind = "add"
     torch_name = "Add"
+    function = "add"
+    symbol = "+"
+    container = "Sum"
 
     def output_shape(self, *xs: Shape) -> Shape:
         if any(x != xs[0] for x in xs):
@@ -64,6 +89,9 @@ class Multiply(Merge):
 
     kind = "multiply"
     torch_name = "Multiply"
+    function = "mul"
+    symbol = "*"
+    container = "Product"
 
     def output_shape(self, *xs: Shape) -> Shape:
         if any(len(x) != len(xs[0]) for x in xs):
@@ -79,6 +107,7 @@ class Concat(Merge):
 
     kind = "concat"
     torch_name = "Concat"
+    container = "Concat"
     flops_per_output: ClassVar[int | None] = 0
 
     def output_shape(self, *xs: Shape) -> tuple[Expr | int, ...]:
@@ -91,3 +120,11 @@ class Concat(Merge):
 
     def flops(self, *xs: Shape) -> Expr | None:
         return ZERO
+
+    @classmethod
+    def compute(cls, torch: Any, call: Callable[..., Any], operands: Sequence[Any]) -> Any:
+        return call(torch.cat, ([*operands],), dim=1)
+
+    @classmethod
+    def source(cls, operands: Sequence[str]) -> str:
+        return f"torch.cat([{', '.join(operands)}], dim=1)"

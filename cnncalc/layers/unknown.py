@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ class Unknown(Merge):
     """
 
     kind = "unknown"
+    joins: ClassVar[bool] = False
     operation: str
     shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=MAX_AXES)]
 

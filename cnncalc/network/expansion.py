@@ -13,7 +13,7 @@ from cnncalc.errors import (
     SpecError,
     shorten,
 )
-from cnncalc.layers import find
+from cnncalc.layers import find, registry
 from cnncalc.network.context import Budget, Context
 from cnncalc.network.graph import Graph, ScopeOutput
 from cnncalc.network.instances import Instances
@@ -22,7 +22,6 @@ from cnncalc.spec.architecture import EXAMPLES
 from cnncalc.spec.expressions import is_expression
 from cnncalc.spec.items import (
     GROUP,
-    JOINS,
     RESIDUAL,
     Item,
     branches_of,
@@ -141,9 +140,10 @@ class _Expansion:
                 raise error.at(item.place) from None
             if not isinstance(kind, str):
                 raise unknown_kind(kind, item.place, self.architecture).at(None, item.kind)
-        is_join = kind in JOINS or kind == RESIDUAL
         block = self.blocks.get(kind)
-        cls = None if block or is_join or kind == GROUP else find(kind)
+        cls = None if block or kind in (GROUP, RESIDUAL) else find(kind)
+        is_join = kind == RESIDUAL or (cls is not None and cls.joins)
+        cls = None if is_join else cls
         if not (block or is_join or kind == GROUP or cls):
             unknown = unknown_kind(kind, item.place, self.architecture)
             raise unknown.at(None, item.kind if is_expression(item.kind) else "")
@@ -162,7 +162,7 @@ class _Expansion:
                 f"{kind} takes one input; received {len(sources)}",
                 place=item.option_place("inputs"),
                 path="inputs",
-                hint="add, concat and multiply take several",
+                hint=f"{_joins()} take several",
             )
         if cls is None:
             return self.expand_scope(item, kind, block, name, sources[0], context)
@@ -294,3 +294,9 @@ class _Expansion:
                 place=item.place,
                 hint=f"a network has at most {MAX_NODES:,} layers",
             )
+
+
+def _joins() -> str:
+    """`add, concat and multiply`."""
+    *others, last = sorted(kind for kind, cls in registry().items() if cls.joins)
+    return f"{', '.join(others)} and {last}"

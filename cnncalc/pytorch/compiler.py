@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 
-from cnncalc.layers.merge import Concat, Merge, Multiply
+from cnncalc.layers.merge import Merge
 from cnncalc.network.expansion import build_graph
 from cnncalc.network.names import INPUT
 from cnncalc.pytorch.initialization import initialize, seeded
@@ -97,13 +96,9 @@ def _join(code: fx.Graph, node: Node, operands: list[fx.Node]) -> fx.Node:
         return made
 
     name = node.name.replace(".", "_")
-    if isinstance(node.layer, Concat):
-        return call(torch.cat, (operands,), dim=1)
-    function = operator.mul if isinstance(node.layer, Multiply) else operator.add
-    value = operands[0]
-    for operand in operands[1:]:
-        value = call(function, (value, operand))
-    return value
+    assert isinstance(node.layer, Merge)
+    joined: fx.Node = node.layer.compute(torch, call, operands)
+    return joined
 
 
 def _share(root: nn.Module, graph: Graph) -> None:

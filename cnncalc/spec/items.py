@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 GROUP = "group"
 RESIDUAL = "residual"
-JOINS = ("add", "concat", "multiply")
 OTHER_NAMES = {
     "dense": "linear",
     "fc": "linear",

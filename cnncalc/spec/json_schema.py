@@ -11,7 +11,7 @@ from cnncalc.spec.architecture import FLOW_NAMES, ITEM_KEYS, SUGAR, Architecture
 from cnncalc.spec.arithmetic import FUNCTIONS
 from cnncalc.spec.expressions import CONSTANTS
 from cnncalc.spec.init_section import MAIN, Initialization
-from cnncalc.spec.items import JOINS, RESIDUAL
+from cnncalc.spec.items import RESIDUAL
 from cnncalc.spec.train_section import SECTIONS, Recipe
 from cnncalc.spec.words import RESERVED
 
@@ -89,7 +89,7 @@ def with_expressions(schema: dict[str, Any]) -> dict[str, Any]:
 def _words() -> list[dict[str, Any]]:
     """Items that are one word."""
     kinds = registry()
-    bare = sorted(kind for kind, cls in kinds.items() if not _required(cls) and kind not in JOINS)
+    bare = sorted(kind for kind, cls in kinds.items() if not _required(cls) and not cls.joins)
     others = sorted({*kinds, RESIDUAL, "layers"} - {*bare})
     return [
         {"enum": bare, "description": "A layer with its defaults."},
@@ -160,7 +160,7 @@ def _options() -> dict[str, Any]:
 
 def _kind(cls: type[Layer]) -> dict[str, Any]:
     """What may stand behind a kind: its fields, its main field alone, or nothing."""
-    if cls.kind in JOINS:
+    if cls.joins:
         branches = {"type": "array", "items": _ITEMS, "minItems": 2}
         choices: list[dict[str, Any]] = [branches, {"type": ["object", "null"], "maxProperties": 0}]
     else:

@@ -11,13 +11,12 @@ from cnncalc.exporting.python_source.forward import Forward, Run, forward_of
 from cnncalc.exporting.python_source.terms import Call, Expression, Literal, Loop
 from cnncalc.exporting.python_source.tree import Leaf, Scope, Unit, is_inline
 from cnncalc.exporting.python_source.unifying import CannotUnifyError, unify_turns
+from cnncalc.layers.merge import Merge
 from cnncalc.layers.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-CONTAINERS = {"add": "Sum", "multiply": "Product", "concat": "Concat"}
-"""The container that joins the outputs of its branches, by the kind of the join."""
 IDENTITY = Call("nn.Identity")
 NUMBERED = re.compile(r"(.*?)(\d+)")
 
@@ -115,7 +114,9 @@ class Bodies:
                 (name, self.expression(branches[name]) if name in branches else IDENTITY)
                 for name in unit.branch_names
             ]
-            return Call(CONTAINERS[unit.join.layer.kind], tuple(made))
+            join = unit.join.layer
+            assert isinstance(join, Merge)
+            return Call(join.container, tuple(made))
         _, modules = self._parts(unit)
         return Call(
             "Chain",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.exporting.python_source.terms import Loop
 from cnncalc.exporting.python_source.tree import Leaf, Scope, Unit, is_inline
+from cnncalc.layers import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 TAKEN = frozenset(("x", "i", "self", "torch", "nn", "F", "range", "getattr", "super", "Tensor"))
 """Words of the written source that no tensor or parameter may be called by."""
 WORD = re.compile(r"\b[^\W\d]\w*")
-OPERATORS = {"add": " + ", "multiply": " * "}
 
 
 class Step(NamedTuple):
@@ -158,6 +158,6 @@ def _of_self(turns: str) -> str:
 def _value(step: Step) -> str:
     if not step.is_join:
         return f"self.{step.what}({', '.join(step.operands)})"
-    if step.what == "concat":
-        return f"torch.cat([{', '.join(step.operands)}], dim=1)"
-    return OPERATORS[step.what].join(step.operands)
+    join: Any = find(step.what)
+    source: str = join.source(step.operands)
+    return source

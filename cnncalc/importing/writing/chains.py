@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cnncalc.spec.items import JOINS
+from cnncalc.layers import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +84,7 @@ class _Reduction:
         """Joins the branches that end here, then goes on with what this makes a chain."""
         into = self.into[operation]
         starts = {edge.source for edge in into}
-        if operation.kind in JOINS and len(into) > 1 and len(starts) == 1:
+        if _joins(operation) and len(into) > 1 and len(starts) == 1:
             self.made[operation].branches = _ordered(operation, [edge.steps for edge in into])
             for edge in into[1:]:
                 self.out_of[edge.source].remove(edge)
@@ -170,3 +170,8 @@ def common(first: tuple[Call, ...], second: tuple[Call, ...]) -> tuple[Call, ...
             break
         count += 1
     return first[:count]
+
+
+def _joins(operation: Operation) -> bool:
+    cls = find(operation.kind)
+    return cls is not None and cls.joins
