@@ -70,7 +70,7 @@ def test_readme_begins_with_two_commands_and_ci_runs_the_second() -> None:
     assert len(commands) == 2
     assert all("\n" not in command for command in commands)
     assert commands[0].endswith("cnncalc summarize lenet.yaml")
-    assert ".venv/bin/pytest -n auto" in commands[1]
+    assert commands[1].endswith("&& scripts/check && scripts/test")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     reads = re.search(r'^run "\$\((awk .* README\.md)\)"$', ci, re.MULTILINE)
     assert reads is not None
