@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -213,3 +214,17 @@ def table(summary: Summary) -> list[dict[str, Any]]:
 def conv(out: Any, kernel: Any, **options: Any) -> dict[str, Any]:
     """A convolution as an item."""
     return {"conv": {"out_channels": out, "kernel_size": kernel, **options}}
+
+
+INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+JOINERS = "\u00ad\u200c\u200d"
+"""Invisible, and part of words and emoji."""
+
+
+def unsafe(text: str) -> set[str]:
+    """Characters of a text of several lines that no one sees, or that change what others see."""
+    return {
+        char
+        for char in text
+        if char != "\n" and char not in JOINERS and unicodedata.category(char) in INVISIBLE
+    }

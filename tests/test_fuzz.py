@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from strategies import STRATEGIES, choice
-from support import examples
+from support import examples, unsafe
 
 import cnncalc
 from cnncalc.errors import CnncalcError, OutputError
@@ -112,7 +112,7 @@ def check(make: Callable[[], cnncalc.Summary]) -> None:
                 render(summary, name, formulas=True)
     except CnncalcError as error:
         lines = str(error).split("\n")
-        well_formed = 1 <= len(lines) <= 3 and all(line.isprintable() for line in lines)
+        well_formed = 1 <= len(lines) <= 3 and not any(map(unsafe, lines))
         if not well_formed or isinstance(error, OutputError):
             pytest.fail(f"no message: {error}")
 

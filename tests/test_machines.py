@@ -163,7 +163,7 @@ import torch
 from torch.utils.data import Dataset
 
 import cnncalc
-from cnncalc.training import batches
+from cnncalc.training.feeding import batches
 
 
 class Pictures(Dataset):

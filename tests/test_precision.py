@@ -58,7 +58,7 @@ print(setting.has_bfloat16(torch.device("cpu")), hasattr(setting.has_bfloat16, "
 """
 
 
-@pytest.mark.parametrize("answer", by_tier(["yes", "no", None], "yes"))
+@pytest.mark.parametrize("answer", by_tier(["yes", "no", None]))
 def test_what_the_tests_start_answers_as_they_do(answer: str | None) -> None:
     """`pytest --bfloat16`; and without it nothing is changed."""
     given = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{Path(sitecustomize.__file__).parent}")

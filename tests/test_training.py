@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import search_path
+from processes import invoke, search_path
 from support import by_tier, conv, network
 
 import cnncalc
@@ -251,16 +251,16 @@ def test_random_data_are_normalised_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.many_steps
-@pytest.mark.parametrize("times", by_tier([2, 3, 20], "2"))
+@pytest.mark.parametrize("times", by_tier([3, 20]))
 def test_killed_at_random_moments(times: int, tmp_path: Path) -> None:
     """kill -9, so many times: the weights are those of a run that was left alone."""
-    settings = {**RICH, "epochs": 4 if times == 2 else 8}
+    settings = {**RICH, "epochs": 8}
     given = (str(tmp_path), repr(NET), repr(settings), str(times))
     command = [sys.executable, "-c", KILLED, *given]
     environment = {**os.environ, "PYTHONPATH": search_path()}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= times // 2  # on a busy machine some come too late
+    assert int(done.stdout) > times // 2  # on a busy machine some come too late
     assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "killed")
 
@@ -292,7 +292,29 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
         train(tmp_path / "run")
 
 
-def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_sigterm_saves_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = Learner.learn
+
+    def until(self: Learner, batch: Any) -> None:
+        learn(self, batch)
+        if self.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Learner, "learn", until)
+    monkeypatch.setattr(loop, "LOOK_EVERY", 1)
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(json.dumps(NET), encoding="utf-8")
+    options = ["--epochs", "100000", "--output", str(tmp_path / "my run"), "--device", "cpu"]
+    status, out, errors = invoke("train", str(spec), *options)
+    assert (status, out) == (143, "")
+    assert errors.endswith(f"go on with: cnncalc train --resume '{tmp_path / 'my run'}'\n")
+    assert read_checkpoint(tmp_path / "my run" / "checkpoints" / "last.pt")["step"] == 5
+
+
+@pytest.mark.exhaustive
+def test_sigterm_from_outside_does_too(tmp_path: Path) -> None:
     spec = tmp_path / "tiny.yaml"
     spec.write_text(json.dumps(NET), encoding="utf-8")
     options = ["--epochs", "100000", "--output", str(tmp_path / "my run"), "--device", "cpu"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import invoke
-from support import examples
+from support import examples, unsafe
 
 import cnncalc
 from cnncalc.render import FORMATS, render
@@ -21,23 +20,12 @@ from cnncalc.wording import as_json, csv_cell, printable
 
 EVIL = "\x1b[2J\x9b31m\u202eabc\u2066\u2028\u2029\r\n\t\x00\x7f\udcff=\ufeff"
 SHOWN = r"\x1b[2J\x9b31mU+202EabcU+2066U+2028U+2029\r\n\t\x00\x7f\udcff=U+FEFF"
-INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-JOINERS = "\u00ad\u200c\u200d"
 TEXTS = st.text(
     st.one_of(
         st.sampled_from(EVIL + "=+-@'\"\\|<>$&_`é犬"), st.characters(exclude_categories=("Cs",))
     ),
     max_size=20,
 )
-
-
-def unsafe(text: str) -> set[str]:
-    """Characters of a text of several lines that no one sees, or that change what others see."""
-    return {
-        char
-        for char in text
-        if char != "\n" and char not in JOINERS and unicodedata.category(char) in INVISIBLE
-    }
 
 
 def test_each_is_shown_by_its_escape() -> None:
