@@ -51,8 +51,8 @@ def train(folder: Path, data: Any) -> Any:
     return cnncalc.train(NET, data=data, output=folder, settings=settings, device="cpu")
 
 
-# PyTorch looks for room for open files when a worker is gone; told of its death just then, it leaves
-# a temporary file to the garbage collector.
+# PyTorch looks for room for open files when a worker is gone. Told of its death just then, it
+# leaves a temporary file to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_worker_that_dies_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"a process that reads images has died \(") as caught:
