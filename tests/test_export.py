@@ -161,6 +161,7 @@ class TestOnnx:
         assert [entry.version for entry in onnx.load(file).opset_import] == [opset]
         compare(TINY, file)
 
+    @pytest.mark.exhaustive
     def test_an_opset_that_is_not_reached_is_an_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -169,6 +170,7 @@ class TestOnnx:
             cnncalc.export(TINY, tmp_path / "net.onnx", opset=7)
         assert [*tmp_path.iterdir()] == []
 
+    @pytest.mark.exhaustive
     def test_large_weights_lie_beside_under_a_name_that_holds(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -183,6 +185,7 @@ class TestOnnx:
         assert {file.name for file in tmp_path.iterdir()} == {"net.onnx", "net.onnx.data"}
         compare(spec, tmp_path / "net.onnx")
 
+    @pytest.mark.exhaustive
     def test_nothing_of_this_machine_is_in_it(self, tmp_path: Path) -> None:
         cnncalc.export(TINY, tmp_path / "net.onnx")
         data = (tmp_path / "net.onnx").read_bytes()

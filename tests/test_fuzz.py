@@ -304,6 +304,7 @@ def test_names_of_files(name: str) -> None:
         cnncalc.load(name)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.drawn
 @pytest.mark.parametrize("texts", [mutated().map(as_data), SPECS], ids=["edits", "random"])
 def test_the_fuzz_is_worth_its_time(texts: Any) -> None:

@@ -484,6 +484,7 @@ def test_depth(name: str, loader: type, monkeypatch: pytest.MonkeyPatch) -> None
     assert message_of(text) == f"{place}: is nested over {MAX_DEPTH} deep"
 
 
+@pytest.mark.exhaustive
 def test_the_stand_in_has_the_bound_of_libyaml() -> None:
     for text, _ in DEEP.values():
         with pytest.raises(yaml.YAMLError, match="exceeded maximum nesting depth"):

@@ -87,6 +87,7 @@ def test_weights_that_died_are_above_a_guess(tmp_path: Path) -> None:
     assert ", above ln 10, what a guess costs, for 2 epochs: the scores hardly" in said[0]
 
 
+@pytest.mark.exhaustive
 def test_a_loss_of_other_kind_is_compared_with_its_own_guess(tmp_path: Path) -> None:
     _, said = trained(deep(), tmp_path, "--epochs", "2", "--set", "train.loss=mse")
     assert len(said) == 1

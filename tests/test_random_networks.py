@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from random_networks import JOINS, graph_of, networks
-from support import examples
+from support import by_tier, examples
 
 import cnncalc
 from cnncalc.layers import registry
@@ -41,7 +41,7 @@ def test_there_are_1000_networks() -> None:
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.drawn
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", by_tier(KINDS, *KINDS[::2]))
 def test_networks_agree_with_pytorch(kind: str) -> None:
     number = examples(12)
     agreed = exact = 0

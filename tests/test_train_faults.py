@@ -19,7 +19,7 @@ from urllib.error import URLError
 
 import pytest
 from processes import invoke, on_terminal
-from support import conv, network
+from support import by_tier, conv, network
 
 import cnncalc
 
@@ -112,7 +112,7 @@ def cpu_error() -> BaseException:
 
 
 @pytest.mark.parametrize(
-    "error", [cuda_error, pytest.param(cpu_error, marks=pytest.mark.exhaustive)]
+    "error", by_tier([cuda_error, cpu_error], name=lambda error: error.__name__)
 )
 def test_the_batch_size_that_is_named_was_tried_and_fits(
     error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
