@@ -78,6 +78,7 @@ def test_a_new_one_is_written_with_its_operator() -> None:
 
 def test_every_join_says_all_of_it() -> None:
     """What is missing is named: `subtract: its class states no container`."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     from cnncalc.exporting.python_source import containers
 
     missing = []
