@@ -73,7 +73,7 @@ class UsageError(CnncalcError):
         self.advice = advice
 
     def __str__(self) -> str:
-        text = Exception.__str__(self)
+        text = super().__str__()
         return one_line(f"{text}: {self.advice}" if self.advice else text, 2 * LONGEST_MESSAGE)
 
 

@@ -42,7 +42,7 @@ RUNS: dict[str, dict[str, Any]] = {
     # 1,295 samples in batches of 65 end in one of 60; 143 and 359 are evaluated.
     "rich": {
         **EXACT,
-        "steps": 24,
+        "steps": 50,
         "batch_size": 65,
         "data.validation": 0.1,
         "loss.label_smoothing": 0.1,
@@ -54,13 +54,20 @@ RUNS: dict[str, dict[str, Any]] = {
     "parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3, "augment.crop": 1},
     "stream": {**EXACT, "steps": 5, "batch_size": 8, "augment.flip": True},
     "apart": {"steps": 3, "batch_size": 8, "sync_batch_norm": False},
-    "drops": {**EXACT, "steps": 12, "batch_size": 65},
+    "drops": {**EXACT, "steps": 50, "batch_size": 65},
     "drops in parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3},
-    "rounded": {"precision": "bfloat16", "steps": 24, "batch_size": 65},
+    "rounded": {"precision": "bfloat16", "steps": 50, "batch_size": 65},
 }
 OF_ARRAYS = ("parts", "apart", "drops in parts")
-CUT = {"steps": 45, "batch_size": 64}
+CUT = {"steps": 100, "batch_size": 64}
 """Settings of the runs of DROPOUT: 22.5 batches an epoch."""
+SHORT = {"rich": 24, "drops": 12, "rounded": 24, "cut": 45}
+"""Steps of these in the quick tier: beyond the end of an epoch, and of a signal at step 31."""
+
+
+def settings_of(name: str, *, long: bool) -> dict[str, Any]:
+    whole = CUT if name == "cut" else RUNS[name]
+    return whole if long or name not in SHORT else {**whole, "steps": SHORT[name]}
 
 
 class Items(Dataset[tuple[torch.Tensor, int]]):
@@ -87,11 +94,12 @@ def data_of(name: str) -> Any:
     return None
 
 
-def evaluated(name: str, folder: Path) -> list[list[int]]:
+def evaluated(name: str, folder: Path, *, long: bool) -> list[list[int]]:
     """Trains; samples that each evaluation says it counted, and those in its confusion matrix."""
     counts = []
     evaluate = loop.evaluate_split
     spec = DROPOUT if name.startswith("drops") else NET
+    settings = settings_of(name, long=long)
 
     def noted(*args: Any) -> Any:
         figures = evaluate(*args)
@@ -100,15 +108,16 @@ def evaluated(name: str, folder: Path) -> list[list[int]]:
 
     loop.evaluate_split = noted
     try:
-        api.train(spec, data=data_of(name), output=folder, settings=RUNS[name], device="cpu")
+        api.train(spec, data=data_of(name), output=folder, settings=settings, device="cpu")
     finally:
         loop.evaluate_split = evaluate
     return counts
 
 
-def interrupted(folder: Path, rank: int) -> list[Any]:
+def interrupted(folder: Path, rank: int, *, long: bool) -> list[Any]:
     """A signal to the second process alone, then the rest of the run."""
-    api.train(DROPOUT, output=folder / "whole", settings=CUT, device="cpu")
+    settings = settings_of("cut", long=long)
+    api.train(DROPOUT, output=folder / "whole", settings=settings, device="cpu")
     learn = Learner.learn
 
     def until(self: Learner, batch: Any) -> None:
@@ -117,7 +126,7 @@ def interrupted(folder: Path, rank: int) -> list[Any]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     Learner.learn = until  # type: ignore[method-assign]
-    run = api.train(DROPOUT, output=folder / "cut", settings=CUT, device="cpu")
+    run = api.train(DROPOUT, output=folder / "cut", settings=settings, device="cpu")
     Learner.learn = learn  # type: ignore[method-assign]
     again = api.resume(folder / "cut")
     kinds = [type(module).__name__ for module in again.model.modules()]
@@ -132,12 +141,12 @@ def message(**options: Any) -> str:
     return ""
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *, long: bool) -> None:
     rank = in_environment().rank
     wrong = ["nothing"] if rank == 1 else data_of("parts")
     saw = {
-        "evaluated": {name: evaluated(name, folder / name) for name in RUNS},
-        "interrupted": interrupted(folder, rank),
+        "evaluated": {name: evaluated(name, folder / name, long=long) for name in RUNS},
+        "interrupted": interrupted(folder, rank, long=long),
         "wrong in one": message(data=wrong),
         "taken": message(output=folder / "rich"),
         "not finite": message(settings={"optimizer.lr": 1e20}, output=folder / "wild"),
@@ -148,7 +157,7 @@ def main(folder: Path) -> None:
 def in_two_processes(folder: Path) -> None:
     """As torchrun starts them, but forked once PyTorch is imported, which takes each seconds.
 
-    What torchrun itself does is in the exhaustive tier: `test_a_restart_resumes_by_itself`.
+    In the exhaustive tier torchrun itself starts them, and they train longer.
     """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -161,7 +170,7 @@ def in_two_processes(folder: Path) -> None:
         child = os.fork()
         if not child:
             os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
-            main(folder)
+            main(folder, long=False)
             return
         children.append(child)
     agent = torch.distributed.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
@@ -174,4 +183,7 @@ def in_two_processes(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    in_two_processes(Path(sys.argv[1]))
+    if in_environment().count > 1:
+        main(Path(sys.argv[1]), long=True)
+    else:
+        in_two_processes(Path(sys.argv[1]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from processes import SMALL, environment, invoke, run
-from support import cnncalc_output
+from support import by_tier, cnncalc_output
 from typer.main import get_command
 
 import cnncalc
@@ -45,18 +45,21 @@ def test_version() -> None:
     assert cnncalc_output("--version") == f"cnncalc {cnncalc.__version__}\n"
 
 
-def test_python_m_is_the_same_as_the_script() -> None:
+@pytest.mark.parametrize(
+    "line", by_tier(["summarize lenet", "--version", "show nothing"], "show nothing")
+)
+def test_python_m_is_the_same_as_the_script(line: str) -> None:
     script = Path(sys.executable).with_name("cnncalc")
     if not script.exists():
         pytest.skip("the script is not installed beside this Python")
-    for line in (["summarize", "lenet"], ["show", "nothing"]):
-        done = subprocess.run([script, *line], env=environment(), capture_output=True, check=False)
-        other = run(*line)
-        assert (done.returncode, done.stdout, done.stderr) == (
-            other.returncode,
-            other.stdout,
-            other.stderr,
-        )
+    command = line.split()
+    done = subprocess.run([script, *command], env=environment(), capture_output=True, check=False)
+    other = run(*command)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        other.returncode,
+        other.stdout,
+        other.stderr,
+    )
 
 
 def commands() -> dict[str, Any]:

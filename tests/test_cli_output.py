@@ -191,10 +191,11 @@ def test_closed_streams_give_no_traceback(closed: str) -> None:
     ],
     ids=lambda changes: ",".join(f"{key}={value}" for key, value in changes.items()),
 )
-def test_redirected_output_is_utf_8_in_any_locale(changes: dict[str, str]) -> None:
-    done = run("summarize", "lenet", **changes)
+@pytest.mark.parametrize("form", by_tier(["table", "json"], "table"))
+def test_redirected_output_is_utf_8_in_any_locale(form: str, changes: dict[str, str]) -> None:
+    done = run("summarize", "lenet", "--format", form, **changes)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode("utf-8") == cnncalc_output("summarize", "lenet")
+    assert done.stdout.decode("utf-8") == cnncalc_output("summarize", "lenet", "-f", form)
 
 
 def test_terminal_without_unicode_gets_plain_characters() -> None:

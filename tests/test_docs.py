@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -201,3 +202,18 @@ class TestTheExampleOfContributing:
             tuple(built(x).shape[1:])
             == cnncalc.analyze({"input": [8, 6, 6], "layers": ["glu"]}).layers[0].output_shape
         )
+
+
+def test_curves_of_the_lectures_page_are_those_of_the_runs() -> None:
+    """Test errors after each epoch; those of the lab are its notebook's."""
+    page = (ROOT / "docs" / "lectures.md").read_text(encoding="utf-8")
+    table = re.findall(
+        r"^\| (\d) \| ([\d.]+)% \| ([\d.]*)%? ?\| ([\d.]*)%? ?\|$", page, re.MULTILINE
+    )
+    assert [row[1] for row in table] == ["90.1", "84.2", "69.4", "61.0", "49.5"]
+    for column, name in ((2, "vgg_float32"), (3, "vgg_bfloat16")):
+        with (ROOT / "docs" / "runs" / f"{name}.csv").open(encoding="utf-8") as file:
+            accuracies = [Decimal(row["test_accuracy"]) for row in csv.DictReader(file)]
+        tenth = Decimal("0.1")
+        errors = [str((100 - 100 * each).quantize(tenth, ROUND_HALF_UP)) for each in accuracies]
+        assert [row[column] for row in table if row[column]] == errors

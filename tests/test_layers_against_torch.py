@@ -194,7 +194,7 @@ def assert_formulas(row: LayerSummary) -> None:
 @pytest.mark.drawn
 @pytest.mark.parametrize("kind", KINDS)
 def test_layer_agrees_with_pytorch(kind: str) -> None:
-    number = examples(EXAMPLES.get(kind, 48))
+    number = examples(EXAMPLES.get(kind, 60))
     accepted = 0
 
     @settings(max_examples=number)

@@ -180,3 +180,18 @@ def test_the_spread_of_scores() -> None:
     assert spread_of(recipe, sure.bfloat16()) == pytest.approx(0.9)
     assert spread_of(recipe, sure[:1]) is None
     assert spread_of(recipe, None) is None
+
+
+def test_a_guess_counts_classes_without_an_image() -> None:
+    """Label smoothing gives them their share: q = 0.9·p + 0.1/10, whose entropy is the guess."""
+    from cnncalc.network.expansion import build_graph
+    from cnncalc.training.device import Setting
+    from cnncalc.training.step.plateau import Plateau
+
+    network = cnncalc.load(deep())
+    recipe = network.recipe({"loss.label_smoothing": 0.1})
+    setting = Setting(torch.device("cpu"), torch.float32, True)
+    plateau = Plateau(recipe, setting, build_graph(network), torch.arange(9).repeat(4))
+    shares = [0.9 / 9 + 0.01] * 9 + [0.01]
+    assert plateau.guess == pytest.approx(-sum(q * math.log(q) for q in shares))
+    assert plateau.classes == 10

@@ -20,6 +20,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import joint_runs  # noqa: E402
 from processes import search_path  # noqa: E402
+from support import by_tier  # noqa: E402
 
 from cnncalc.cli import main  # noqa: E402
 from cnncalc.training.processes.processes import Processes, in_environment  # noqa: E402
@@ -137,17 +138,22 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     assert rows(one) == rows(other)
 
 
-@pytest.fixture(scope="module")
-def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `joint_runs`, run by two processes."""
-    folder = tmp_path_factory.mktemp("joint")
-    command = [sys.executable, str(TESTS / "joint_runs.py"), str(folder)]
+@pytest.fixture(scope="module", params=by_tier(["forked", "torchrun"], "forked"))
+def joint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `joint_runs`, run by two processes; torchrun's runs are the long ones."""
+    folder = tmp_path_factory.mktemp(f"joint-{request.param}")
+    start = TORCHRUN if request.param == "torchrun" else [sys.executable]
+    command = [*start, str(TESTS / "joint_runs.py"), str(folder)]
     done = subprocess.run(
         command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     return folder
+
+
+def is_long(joint: Path) -> bool:
+    return "torchrun" in joint.name
 
 
 def saw(joint: Path, rank: int) -> Any:
@@ -159,7 +165,7 @@ def test_the_curve_does_not_depend_on_the_number_of_processes(
     name: str, joint: Path, tmp_path: Path
 ) -> None:
     """Weights, figures, and how many samples each evaluation counted."""
-    counts = joint_runs.evaluated(name, tmp_path / name)
+    counts = joint_runs.evaluated(name, tmp_path / name, long=is_long(joint))
     assert saw(joint, 0)["evaluated"][name] == saw(joint, 1)["evaluated"][name] == counts
     assert all(samples == in_confusion for samples, in_confusion in counts)
     one, two = weights(tmp_path / name), weights(joint / name)
@@ -172,7 +178,7 @@ def test_the_curve_does_not_depend_on_the_number_of_processes(
 
 def test_in_bfloat16_it_does_not_but_for_its_rounding(joint: Path, tmp_path: Path) -> None:
     """Within what docs/training.md promises; every sample is counted once all the same."""
-    counts = joint_runs.evaluated("rounded", tmp_path / "run")
+    counts = joint_runs.evaluated("rounded", tmp_path / "run", long=is_long(joint))
     assert saw(joint, 0)["evaluated"]["rounded"] == saw(joint, 1)["evaluated"]["rounded"] == counts
     one, two = weights(tmp_path / "run"), weights(joint / "rounded")
     for key in one:

@@ -339,7 +339,7 @@ def specs(draw: DrawFn) -> dict[str, Any]:
     return network([CHANNELS, 6], *layers, *join, *layers, blocks=blocks)
 
 
-@settings(max_examples=examples(20), suppress_health_check=[*HealthCheck])
+@settings(max_examples=examples(32), suppress_health_check=[*HealthCheck])
 @given(specs())
 def test_random_networks(spec: dict[str, Any]) -> None:
     try:

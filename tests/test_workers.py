@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from multiprocessing import active_children
@@ -47,19 +46,6 @@ class Pictures(Dataset[Any]):
         return torch.zeros(1, 8, 8, dtype=torch.uint8), self.targets[index]
 
 
-@pytest.fixture(autouse=True)
-def others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that tests before these have left to the garbage collector."""
-    monkeypatch.setattr(sys.modules[__name__], "OTHERS", [*active_children()])
-
-
-OTHERS: list[Any] = []
-
-
-def workers() -> list[Any]:
-    return [child for child in active_children() if child not in OTHERS]
-
-
 def train(folder: Path, data: Any) -> Any:
     settings = {"epochs": 1, "batch_size": 2}
     return cnncalc.train(NET, data=data, output=folder, settings=settings, device="cpu")
@@ -72,21 +58,21 @@ def test_a_worker_that_dies_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"a process that reads images has died \(") as caught:
         train(tmp_path / "run", Pictures(deadly=5))
     assert "\n" not in str(caught.value)
-    assert not workers()
+    assert not active_children()
 
 
 def test_workers_end_with_what_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
-        assert workers()
+        assert active_children()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Learner, "learn", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         train(tmp_path / "run", Pictures())
     assert caught.tb is not None  # it holds on to what was going on
-    assert not workers()
+    assert not active_children()
 
 
 def test_a_worker_that_dies_while_it_hands_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +85,7 @@ def test_a_worker_that_dies_while_it_hands_over(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_next_data", broken)
     with pytest.raises(TrainingError, match=r"has died \(while it handed images over\)"):
         next(read)
-    assert not workers()
+    assert not active_children()
 
 
 def slow_to_begin(number: int) -> None:
@@ -107,9 +93,29 @@ def slow_to_begin(number: int) -> None:
     leave_signals(number)
 
 
+def test_news_of_a_death_while_workers_end_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch raises it from the handler of a signal, wherever Python is."""
+    shut_down, told = _MultiProcessingDataLoaderIter._shutdown_workers, []
+
+    def interrupted(self: Any) -> None:
+        told.append(None)
+        if len(told) == 1:
+            raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+        shut_down(self)
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_shutdown_workers", interrupted)
+    loader: Any = DataLoader([*range(40)], num_workers=2, worker_init_fn=leave_signals)
+    read = read_ahead(loader)
+    next(read)
+    assert active_children()
+    read.close()
+    assert len(told) >= 2
+    assert not active_children()
+
+
 def test_a_signal_finds_workers_that_only_begin() -> None:
     def signal_all() -> None:
-        while not (children := workers()):
+        while not (children := active_children()):
             time.sleep(0.01)
         for child in children:
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -122,7 +128,7 @@ def test_a_signal_finds_workers_that_only_begin() -> None:
         read = [int(number) for number in read_ahead(loader)]
     thread.join()
     assert read == [*range(8)]
-    assert not workers()
+    assert not active_children()
 
 
 @pytest.mark.parametrize(

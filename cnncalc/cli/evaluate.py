@@ -38,15 +38,15 @@ def evaluate(
       cnncalc evaluate runs/lenet --split train --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
     import cnncalc
-    from cnncalc.training.reports import tables as runs
+    from cnncalc.training.reports import tables
 
-    as_json = runs.check_format(format) == "json"
+    as_json = tables.check_format(format) == "json"
     found = cnncalc.evaluate(
         run, split=split, data=data, data_dir=data_dir, weights=weights, device=device
     )
     for problem in found.problems:
         warn(problem)
     if as_json:
-        write(runs.evaluation_json(found))
+        write(tables.evaluation_json(found))
     else:
-        write_table(runs.evaluation_table, found)
+        write_table(tables.evaluation_table, found)

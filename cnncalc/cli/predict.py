@@ -31,13 +31,13 @@ def predict(
       cnncalc predict runs/lenet seven.png
     """  # noqa: D301 - \b keeps typer from filling the lines
     import cnncalc
-    from cnncalc.training.reports import tables as runs
+    from cnncalc.training.reports import tables
 
-    as_json = runs.check_format(format) == "json"
+    as_json = tables.check_format(format) == "json"
     found = cnncalc.predict(run, images, top=top, weights=weights, device=device)
     for problem in found.problems:
         warn(problem)
     if as_json:
-        write(runs.predictions_json(found))
+        write(tables.predictions_json(found))
     else:
-        write_table(runs.predictions_table, found)
+        write_table(tables.predictions_table, found)

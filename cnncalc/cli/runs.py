@@ -28,11 +28,11 @@ def list_runs(
       cnncalc runs runs/lenet --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.runs import records
-    from cnncalc.training.reports import tables as runs
+    from cnncalc.training.reports import tables
 
-    as_json = runs.check_format(format) == "json"
+    as_json = tables.check_format(format) == "json"
     found = records.list_runs(folder)
     if as_json:
-        write(runs.runs_json(found))
+        write(tables.runs_json(found))
     else:
-        write_table(runs.runs_table, found)
+        write_table(tables.runs_table, found)

@@ -16,8 +16,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper, shape_inference
 
 from cnncalc.errors import UsageError, shorten
-from cnncalc.importing.from_onnx import operators as onnx_operators
-from cnncalc.importing.from_onnx import shape_operators as onnx_shapes
+from cnncalc.importing.from_onnx import operators, shape_operators
 from cnncalc.importing.sketch.operations import Call, Operation, Sketch, Unfit, Weight, containers
 from cnncalc.importing.sketch.site import Site
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from cnncalc.layers.base import Shape
 
-TRANSLATORS = {**onnx_operators.TRANSLATORS, **onnx_shapes.TRANSLATORS}
+TRANSLATORS = {**operators.TRANSLATORS, **shape_operators.TRANSLATORS}
 BATCH = 2
 """Samples where the file leaves their number open."""
 SMALL = 4096

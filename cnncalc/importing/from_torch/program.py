@@ -14,8 +14,7 @@ from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
 
 from cnncalc.errors import UsageError
-from cnncalc.importing.from_torch import operators as aten
-from cnncalc.importing.from_torch import shape_operators as aten_shapes
+from cnncalc.importing.from_torch import operators, shape_operators
 from cnncalc.importing.from_torch.operators import FOLDED, PASSED_ON
 from cnncalc.importing.from_torch.shape_operators import BROADCAST
 from cnncalc.importing.sketch.operations import (
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from cnncalc.layers.base import Shape
 
-TRANSLATORS = {**aten.TRANSLATORS, **aten_shapes.TRANSLATORS}
+TRANSLATORS = {**operators.TRANSLATORS, **shape_operators.TRANSLATORS}
 
 
 def read_program(program: Program, name: str) -> Sketch:

@@ -10,8 +10,16 @@ from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.training.data.dataset import DataSet, Source, Statistics
 from cnncalc.training.data.fitting.fitting import Options, fitted
 from cnncalc.training.data.fitting.target import Target
-from cnncalc.training.data.readers import cifar, digits, idx, npz, python, svhn, synthetic
-from cnncalc.training.data.readers import image_folder as folder
+from cnncalc.training.data.readers import (
+    cifar,
+    digits,
+    idx,
+    image_folder,
+    npz,
+    python,
+    svhn,
+    synthetic,
+)
 from cnncalc.training.data.readers.download import cached
 from cnncalc.training.data.readers.published import PUBLISHED, Published
 
@@ -78,7 +86,7 @@ def load_data(
         elif name == "npz":
             source = npz.read(path, target)
         else:
-            source = folder.read(path, test_share=test_share, seed=seed)
+            source = image_folder.read(path, test_share=test_share, seed=seed)
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return fitted(source, target, options)
@@ -145,15 +153,15 @@ def _published(entry: Published, directory: Path | None, *, download: bool) -> S
     if source:
         return source
     for place in (directory, directory / entry.name):
-        if place.is_dir() and (splits := folder.tree(place)):
-            names = folder.class_names(splits.train)
+        if place.is_dir() and (splits := image_folder.tree(place)):
+            names = image_folder.class_names(splits.train)
             if len(names) != entry.count:
                 raise UsageError(
                     f"{splits.train} holds {len(names)} classes, {entry.name} has {entry.count}"
                 )
             if {*names} == {*entry.classes}:
                 names = list(entry.classes)
-            copy = folder.from_tree(entry.name, splits, names)
+            copy = image_folder.from_tree(entry.name, splits, names)
             return copy._replace(published=entry.statistics)
     raise UsageError(
         f"{directory} holds no {entry.name}: it takes {entry.files}, unpacked or not, or images in "

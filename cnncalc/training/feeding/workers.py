@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.errors import TrainingError
@@ -46,10 +46,22 @@ def read_ahead(loader: DataLoader[Any]) -> Generator[Any, None, None]:
             raise
         raise _died("while it handed images over") from None
     finally:
-        batches._shutdown_workers()
-        for worker in batches._workers:
-            if worker.is_alive():
-                worker.kill()
+        _end(batches)
+
+
+def _end(batches: Any) -> None:
+    """Ends the workers, though PyTorch may raise news of a death between any two steps of it.
+
+    Each death is told once, and here it no longer matters.
+    """
+    for _ in range(1 + len(batches._workers)):
+        with suppress(RuntimeError):
+            batches._shutdown_workers()
+            for worker in batches._workers:
+                if worker.is_alive():
+                    worker.kill()
+                    worker.join()
+            return
 
 
 @contextmanager

@@ -16,6 +16,8 @@ MEETING = timedelta(minutes=30)
 """For the processes to find each other: as long as PyTorch gives them."""
 ANSWER = timedelta(seconds=2)
 """For one to answer at the address it left."""
+PAUSE = 0.1
+"""Seconds between two tries: where torchrun's own store is gone, each fails at once."""
 
 
 def meet(rank: int, count: int) -> None:
@@ -53,6 +55,7 @@ def _store(*, is_first: bool) -> Any:
         except dist.DistError:
             if time.monotonic() > until:
                 raise
+            time.sleep(PAUSE)
         else:
             store.set_timeout(MEETING)
             return store

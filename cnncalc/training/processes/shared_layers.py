@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cnncalc.training.processes import shared_batch_norm as normalization
-from cnncalc.training.processes import shared_dropout as dropping
+from cnncalc.training.processes import shared_batch_norm, shared_dropout
 from cnncalc.training.processes.processes import here
 
 if TYPE_CHECKING:
@@ -30,14 +29,15 @@ def shared_layers(model: nn.Module, device: torch.device, *, batch_norm: bool) -
     own = {
         name: module
         for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, dropping.KINDS) or (batch_norm and isinstance(module, _BatchNorm))
+        if isinstance(module, shared_dropout.KINDS)
+        or (batch_norm and isinstance(module, _BatchNorm))
     }
     for name, module in own.items():
         model.set_submodule(
             name,
-            normalization.shared(module, device)
+            shared_batch_norm.shared(module, device)
             if isinstance(module, _BatchNorm)
-            else dropping.SharedDropout(module),
+            else shared_dropout.SharedDropout(module),
         )
     try:
         yield
