@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.feeding import batches  # noqa: E402
 from cnncalc.training.plan import plan_run  # noqa: E402
 from cnncalc.training.run.checkpoints import read_checkpoint, read_last  # noqa: E402
 from cnncalc.training.step import loop  # noqa: E402
@@ -419,12 +420,14 @@ def test_a_crash_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     assert_equal_weights(tmp_path / "whole", tmp_path / "run")
 
 
+@pytest.mark.parametrize("augment", [{}, {"crop": 1}], ids=["plain", "augmented"])
 def test_a_resume_within_an_epoch_goes_on_with_its_next_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    augment: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without anything random but the order of the images."""
+    """Plain batches are gathered by the two here, so that the third is of another pair."""
     monkeypatch.setattr(loop, "LOOK_EVERY", 1)
-    settings = {"epochs": 2, "batch_size": 300, "precision": "float32"}
+    monkeypatch.setattr(batches, "GATHER", 2 * 300 * 64)
+    settings = {"epochs": 2, "batch_size": 300, "precision": "float32", "augment": augment}
     learn, seen = Learner.learn, []
 
     def noted(self: Learner, batch: Any) -> None:
@@ -434,7 +437,7 @@ def test_a_resume_within_an_epoch_goes_on_with_its_next_batch(
     monkeypatch.setattr(Learner, "learn", noted)
     train(tmp_path / "whole", settings)
     whole, seen[:] = [*seen], []
-    assert not train(tmp_path / "cut", settings, progress=StopAt(2)).finished
+    assert not train(tmp_path / "cut", settings, progress=StopAt(3)).finished
     assert api.resume(tmp_path / "cut").finished
     assert seen == whole
     assert len({*whole}) == len(whole) == 10

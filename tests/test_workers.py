@@ -98,7 +98,7 @@ def test_news_of_a_death_while_workers_end_leaves_none(monkeypatch: pytest.Monke
     shut_down, told = _MultiProcessingDataLoaderIter._shutdown_workers, []
 
     def interrupted(self: Any) -> None:
-        told.append(None)
+        told.append(self)  # as a traceback would hold on to it
         if len(told) == 1:
             raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
         shut_down(self)
