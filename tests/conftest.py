@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from imitated.sitecustomize import imitate
 from support import conv, network
+from support.imitated.sitecustomize import imitate
+from support.places import GOLDENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 # other at full speed. PyTorch reads this when it is imported, here and in child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-GOLDENS = Path(__file__).parent / "goldens"
 
 # A busy machine is no reason for an example to fail. The first two draw the same in every run, so
 # that a change of the code, not chance, makes a test fail. `examples` scales with these numbers.

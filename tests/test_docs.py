@@ -15,12 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from processes import invoke
+from support.places import ROOT
+from support.processes import invoke
 
 import cnncalc
 from cnncalc.layers.base import REGISTRY
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def _generator() -> ModuleType:

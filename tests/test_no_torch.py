@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
 import cnncalc
 from cnncalc.render import render
 
-ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "numpy", "sklearn", "scipy", "pandas", "matplotlib", "PIL"}
 FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
 COMMANDS = {

@@ -7,11 +7,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
+from support.places import ROOT
 
 
 def oldest(*extras: str) -> subprocess.CompletedProcess[str]:

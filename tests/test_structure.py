@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import ROOT, TESTS
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 PRINTS_ITSELF = {
     ("cnncalc.analysis.summary", "cnncalc.render"),
@@ -128,3 +127,21 @@ def test_what_an_import_is(line: str, found: set[str]) -> None:
     assert structure.imports(structure.ast.parse(line), {*EDGES}) == {
         f"cnncalc.{name}" for name in found
     }
+
+
+# ── The tests are found by the path of what they test ────────────────────────────────────────────
+BESIDE = {"support", "architectures"}
+"""Folders of tests that mirror no folder of `cnncalc`: helpers, and the bundled networks."""
+
+
+def test_folders_of_tests_mirror_the_package() -> None:
+    folders = {file.parent.relative_to(TESTS) for file in TESTS.rglob("test_*.py")}
+    mirrored = {folder for folder in folders if folder.parts and folder.parts[0] not in BESIDE}
+    assert len(mirrored) > 10
+    assert {str(folder) for folder in mirrored if not (ROOT / "cnncalc" / folder).is_dir()} == set()
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by name alone."""
+    names = [file.name for file in TESTS.rglob("test_*.py")]
+    assert sorted(names) == sorted({*names})

@@ -20,8 +20,8 @@ np = pytest.importorskip("numpy", reason="numpy, and so PyTorch, is not installe
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 
-from data_files import idx, write_cifar, write_mnist, write_svhn  # noqa: E402
 from PIL import Image  # noqa: E402
+from support.data_files import idx, write_cifar, write_mnist, write_svhn  # noqa: E402
 
 from cnncalc.pytorch.weights import read_state  # noqa: E402
 from cnncalc.training.data import load_data  # noqa: E402

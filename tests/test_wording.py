@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processes import invoke
 from support import examples, unsafe
+from support.processes import invoke
 
 import cnncalc
 from cnncalc.render import FORMATS, render
