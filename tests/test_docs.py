@@ -114,7 +114,7 @@ def test_proofs_are_listed_and_those_that_are_not_there_refused() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"nothing: no proof has this name; there are {', '.join(names)}\n"
     source = (ROOT / "scripts" / "proofs").read_text(encoding="utf-8")
-    files = re.findall(r'"((?:tests|scripts|benchmarks)/\w+\.py)', source)
+    files = re.findall(r'"((?:tests|scripts|benchmarks)/[\w/]+\.py)', source)
     assert len(files) >= len(names)
     assert all((ROOT / file).is_file() for file in files)
 
