@@ -81,6 +81,8 @@ def layers_page() -> str:
                 _field(name, cls.main, value, schema) for name, value in _properties(schema).items()
             ]
             purpose = " ".join((inspect.getdoc(cls) or "").split()).replace("|", "\\|")
+            if cls.also_called:
+                purpose += f" Also called {', '.join(cls.also_called)}."
             lines.append(f"| `{kind}` | {purpose} | {'<br>'.join(fields)} |")
     return "\n".join(lines) + "\n"
 

@@ -38,6 +38,10 @@ class Layer(BaseModel):
     )
 
     kind: ClassVar[str] = ""
+    also_called: ClassVar[tuple[str, ...]] = ()
+    """What other libraries and books call it, in small letters. Not inherited."""
+    fields_also_called: ClassVar[Mapping[str, str]] = {}
+    """What other libraries call its fields."""
     main: ClassVar[str | None] = None
     """The field of the scalar shorthand; the first required one unless a class names another."""
     flops_per_output: ClassVar[int | None] = None
@@ -46,6 +50,8 @@ class Layer(BaseModel):
     """Whether it takes several inputs."""
     joins: ClassVar[bool] = False
     """Whether it may stand above branches, whose outputs it takes."""
+    keeps_numbers: ClassVar[bool] = False
+    """Whether its output holds its input's numbers, all of them and no others, in training too."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -57,6 +63,7 @@ class Layer(BaseModel):
         if cls.main is None:
             required = (name for name, field in cls.model_fields.items() if field.is_required())
             cls.main = next(required, None)
+        cls.also_called = cls.__dict__.get("also_called", ())
         REGISTRY[kind] = cls
 
     @property
@@ -145,6 +152,12 @@ class Rearrangement(Layer):
     """A layer that moves, repeats or drops numbers and computes nothing."""
 
     flops_per_output: ClassVar[int | None] = 0
+
+
+class Reshaping(Rearrangement):
+    """A layer after which the numbers are what they were: only their axes change."""
+
+    keeps_numbers: ClassVar[bool] = True
 
 
 class Windowed(Layer):

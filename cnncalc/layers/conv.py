@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnncalc.errors import ShapeError
 from cnncalc.layers.base import Layer, Shape, Weights, Windowed, outputs_of
@@ -12,13 +12,15 @@ from cnncalc.maths.formula import Expr, product, sym
 from cnncalc.maths.windows import Reach, Transposed, Window, grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class _Convolution(Layer):
     """What a convolution and its transpose share: groups, weights and cost."""
+
+    fields_also_called: ClassVar[Mapping[str, str]] = {"filters": "out_channels"}
 
     def _check_groups(self, in_channels: int, out_channels: int, groups: int) -> None:
         for name, channels in (("input", in_channels), ("output", out_channels)):
@@ -110,6 +112,7 @@ class DepthwiseConv(_WindowedConvolution):
 
     kind = "depthwise_conv"
     main = "kernel_size"
+    fields_also_called: ClassVar[Mapping[str, str]] = {}
     depth_multiplier: PositiveInt = 1
 
     def _channels_and_groups(self, x: Shape) -> tuple[int, int]:
@@ -123,6 +126,7 @@ class ConvTranspose(_Convolution):
     """
 
     kind = "conv_transpose"
+    also_called = ("deconv",)
     main = "out_channels"
     out_channels: PositiveInt
     kernel_size: PerAxis

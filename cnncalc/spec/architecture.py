@@ -34,8 +34,8 @@ FLOW_NAMES = ("in_channels", "in_size", "index")
 """What an expression sees beside parameters."""
 ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
 """What may stand beside the kind in an item."""
-SUGAR = ("layers", "residual", "group")
-"""Words of the format that are no layer kinds."""
+SUGAR: dict[str, tuple[str, ...]] = {"layers": ("sequential",), "residual": ("skip",), "group": ()}
+"""Words of the format that are no layer kinds, and what others call them."""
 MAX_PARAMETERS = 256
 """Most parameters of a network, or of a block."""
 EXAMPLES = {

@@ -26,21 +26,6 @@ T = TypeVar("T")
 
 GROUP = "group"
 RESIDUAL = "residual"
-OTHER_NAMES = {
-    "dense": "linear",
-    "fc": "linear",
-    "fully_connected": "linear",
-    "bn": "batch_norm",
-    "lrn": "local_response_norm",
-    "deconv": "conv_transpose",
-    "swish": "silu",
-    "gap": "global_avg_pool",
-    "globalaveragepooling2d": "global_avg_pool",
-    "dropout2d": "channel_dropout",
-    "skip": "residual",
-    "sequential": "layers",
-}
-"""What other libraries and books call a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +138,7 @@ def is_kind(name: str, architecture: Architecture) -> bool:
 def unknown_kind(kind: object, place: Place | None, architecture: Architecture) -> FieldError:
     """The error for a word that is neither a layer kind nor a block."""
     word = str(kind)
-    other = OTHER_NAMES.get(word.lower())
+    other = _other_name(word.lower())
     if missing_space(word):
         hint = missing_space(word)
     elif " - " in word:
@@ -167,6 +152,12 @@ def unknown_kind(kind: object, place: Place | None, architecture: Architecture) 
         place=place,
         hint=hint or "cnncalc schema lists every kind",
     )
+
+
+def _other_name(word: str) -> str | None:
+    """The kind that others call so."""
+    called = SUGAR | {kind: cls.also_called for kind, cls in registry().items()}
+    return next((kind for kind, names in called.items() if word in names), None)
 
 
 def branches_of(item: Item, kind: str) -> list[tuple[str, Any]]:
