@@ -28,9 +28,12 @@ GROUP = "group"
 RESIDUAL = "residual"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """An item as written: `value` is what stands behind its kind, still with expressions."""
+    """An item as written: `value` is what stands behind its kind, still with expressions.
+
+    Items are equal only if they are one: each place of a spec has its own.
+    """
 
     kind: str
     value: Any
@@ -73,6 +76,27 @@ class Item:
         if self.value is not None and main is not None:
             fields[main] = self.value
         return fields
+
+
+class Items:
+    """A list of items, each parsed where it is first reached."""
+
+    __slots__ = ("_architecture", "_parsed", "raw")
+
+    def __init__(self, raw: list[Any], architecture: Architecture) -> None:
+        self.raw = raw
+        self._architecture = architecture
+        self._parsed: list[Item | None] = [None] * len(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, index: int) -> Item:
+        """Raises `FieldError` if what stands there is no item."""
+        item = self._parsed[index]
+        if item is None:
+            item = self._parsed[index] = parse_item(self.raw, index, self._architecture)
+        return item
 
 
 def parse_item(items: list[Any], index: int, architecture: Architecture) -> Item:
