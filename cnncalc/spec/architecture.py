@@ -15,7 +15,7 @@ from cnncalc.errors import (
     did_you_mean,
     shorten,
 )
-from cnncalc.layers import find
+from cnncalc.layers import own
 from cnncalc.spec.arithmetic import FUNCTIONS
 from cnncalc.spec.complaints import check_brackets, unknown_key, validated
 from cnncalc.spec.expressions import CONSTANTS, evaluate, is_expression, worked_out
@@ -261,7 +261,7 @@ class Architecture(BaseModel):
             if not problem and (name in SUGAR or name in ITEM_KEYS):
                 problem = "is a word of the file format"
             if not problem:
-                problem = "is the name of a layer kind" if find(name) else ""
+                problem = "is the name of a layer kind" if own(name) else ""
             if problem:
                 raise FieldError(
                     f"{shorten(name)} {problem}",
