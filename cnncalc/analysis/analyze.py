@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from cnncalc.layers.base import Shape
+    from cnncalc.layers.base import Layer, Shape
     from cnncalc.maths.formula import Expr
     from cnncalc.maths.receptive_fields import Field
     from cnncalc.maths.windows import Reach
@@ -141,7 +141,7 @@ class _Analysis:
         self.number_bytes = number_bytes
         self.batch_size = batch_size
         self.seen: dict[int, _Seen] = {INPUT: _seen(input_fields(graph.input_shape))}
-        self.costs: dict[tuple[int, tuple[Shape, ...]], _Costs] = {}
+        self.costs: dict[tuple[Layer, tuple[Shape, ...]], _Costs] = {}
         self.listed = 0
 
     def rows(self) -> tuple[LayerSummary, ...]:
@@ -156,7 +156,7 @@ class _Analysis:
         return tuple(rows)
 
     def row(self, node: Node) -> LayerSummary:
-        key = (id(node.layer), node.input_shapes)
+        key = (node.layer, node.input_shapes)
         costs = self.costs.get(key)
         if costs is None:
             costs = self.costs[key] = self.cost(node)
