@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from cnncalc.layers.base import write_shape
-from cnncalc.render.figures import group, write_axes
+from cnncalc.render.figures import group
 from cnncalc.render.table import fitted, plain_table, printed
-from cnncalc.wording import printable
+from cnncalc.wording import printable, write_axes, write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
