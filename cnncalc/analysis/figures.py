@@ -7,18 +7,24 @@ from `Figures`. What a figure counts is stated here, and printed under every tab
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from cnncalc.maths.formula import ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Self
+    from typing import Protocol, Self, TypeVar
 
     from cnncalc.layers.base import Layer, Shape
     from cnncalc.maths.formula import Expr
 
-T_co = TypeVar("T_co", covariant=True)
+    T_co = TypeVar("T_co", covariant=True)
+
+    class Holder(Protocol[T_co]):
+        """What has figures by name: a row, the totals, the formulas of a row."""
+
+        @property
+        def figures(self) -> Mapping[str, T_co]: ...
 
 
 class Counted(NamedTuple):
@@ -38,13 +44,6 @@ class Counted(NamedTuple):
         if self.batch_size == 1 or figure is None or not figure.value:
             return figure
         return self.batch_size * figure
-
-
-class Holder(Protocol[T_co]):
-    """What has figures by name: a row, the totals, the formulas of a row."""
-
-    @property
-    def figures(self) -> Mapping[str, T_co]: ...
 
 
 FIGURES: dict[str, Figure] = {}
