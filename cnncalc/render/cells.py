@@ -10,7 +10,7 @@ from cnncalc.render.figures import scale, scale_bytes, write_figure
 from cnncalc.wording import printable, some, write_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from cnncalc.analysis.summary import Summary
     from cnncalc.render.columns import Column
@@ -41,6 +41,20 @@ def tabulate(summary: Summary, columns: tuple[Column, ...]) -> Cells:
     bars = [share / longest for share in shares]
     title = printable(f"{summary.name} · input {write_shape(summary.input_shape)}")
     return Cells(columns, rows, _totals(summary, columns), title, notes(summary, columns), bars)
+
+
+def fitting(
+    summary: Summary,
+    columns: tuple[Column, ...],
+    narrower: Iterable[Collection[str]],
+    fits: Callable[[Cells], bool],
+) -> Cells:
+    """The cells of `columns` without the first of the choices to leave out that lets them fit."""
+    for dropped in ((), *narrower):
+        cells = tabulate(summary, tuple(each for each in columns if each.name not in dropped))
+        if fits(cells):
+            break
+    return cells
 
 
 def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncalc.render.figures import group
 from cnncalc.render.json import SCHEMA_VERSION
-from cnncalc.render.table import plain_table, printed
+from cnncalc.render.layout import laid_out, printed
 from cnncalc.wording import json_lines, printable, write_axes, write_shape
 
 if TYPE_CHECKING:
@@ -29,16 +29,18 @@ def listing_table(
     A narrow terminal does without the last columns.
     """
     columns = next(count for least, count in WIDTHS if width is None or width >= least)
-    table = plain_table(TITLES[:columns], right=NUMBERS)
+    rows = []
     for family, members in groupby(networks, key=lambda network: network.family):
-        rows = [*members]
-        source = printable(rows[0].summary.source.strip())
-        headed = by_family and len(rows) > 1
+        kept = [*members]
+        source = printable(kept[0].summary.source.strip())
+        headed = by_family and len(kept) > 1
         if headed:
-            table.add_row(*(family, "", "", "", "", source)[:columns])
-        for network in rows:
+            rows.append([family, "", "", "", "", source])
+        for network in kept:
             name = f"{INDENT if headed else ''}{network.name}"
-            table.add_row(*(name, *_figures(network.summary), "" if headed else source)[:columns])
+            rows.append([name, *_figures(network.summary), "" if headed else source])
+    shown = [row[:columns] for row in rows]
+    table = laid_out(TITLES[:columns], shown, right=NUMBERS, width=width, breaks_words=True)
     return printed([table], width=width)
 
 
