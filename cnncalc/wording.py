@@ -76,7 +76,7 @@ def write_shapes(shapes: Iterable[Iterable[SupportsInt]]) -> str:
     return ", ".join(map(write_shape, shapes))
 
 
-def typed_shape(shape: Sequence[int | None]) -> str:
+def times(shape: Sequence[int | None]) -> str:
     """`32x24x24`, as options take it and CSV holds it; empty where there is no number."""
     if all(size is None for size in shape):
         return ""

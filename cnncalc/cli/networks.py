@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncalc.analysis.listing import SORTS, listing
-from cnncalc.cli.options import Format, complete_name
+from cnncalc.cli.options import Format, complete_name, wants_json
 from cnncalc.cli.output import terminal_width, write
 from cnncalc.errors import UsageError
 from cnncalc.wording import either
@@ -50,9 +50,8 @@ def list_networks(
       cnncalc list "et al. 2015" --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.render.listing import listing_json, listing_table
-    from cnncalc.training.reports.tables import check_format
 
-    as_json = check_format(format) == "json"
+    as_json = wants_json(format)
     networks = listing(text, sort)
     if as_json:
         write(listing_json(networks))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from cnncalc.errors import ShapeError
 from cnncalc.maths.formula import ONE, ZERO, Expr, expr, product, sym, total
 from cnncalc.maths.windows import SAME, Reach, Window
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,11 +180,6 @@ class Windowed(Layer):
         padded = tuple(n + w.before + w.after for n, w in zip(x[1:], windows, strict=True))
         with_padding = "" if padded == x[1:] else f", {write_shape(padded)} with its padding"
         return f"its window of {extents} is larger than its input of {write_shape(x)}{with_padding}"
-
-
-def write_shape(shape: Sequence[int]) -> str:
-    """`32×24×24`."""
-    return "×".join(str(int(size)) for size in shape)
 
 
 def outputs_of(shape: Sequence[Expr | int]) -> Expr:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Shape, Windowed, outputs_of, write_shape
+from cnncalc.layers.base import Shape, Windowed, outputs_of
 from cnncalc.layers.conv import windows
 from cnncalc.layers.types import PerAxis, PositiveInt, WindowPadding, spread
 from cnncalc.maths.formula import Expr, product
 from cnncalc.maths.windows import Window
+from cnncalc.wording import write_shape
 
 
 class _Pool(Windowed):

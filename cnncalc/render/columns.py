@@ -17,7 +17,7 @@ from cnncalc.render.figures import (
     worked,
     write_figure,
 )
-from cnncalc.wording import printable, typed_shape, write_axes, write_shape, write_shapes
+from cnncalc.wording import printable, times, write_axes, write_shape, write_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -102,7 +102,7 @@ def _axes(name: str, title: str, part: str) -> Column:
         return write_axes(getattr(row.receptive_field, part))
 
     def exact(row: LayerSummary, _: Summary) -> str:
-        return typed_shape(getattr(row.receptive_field, part))
+        return times(getattr(row.receptive_field, part))
 
     return Column(name, title, cell, exact, convention="receptive field")
 
@@ -164,13 +164,13 @@ COLUMNS = (
         "input_shape",
         "input",
         lambda row, _: _inputs(row),
-        lambda row, _: " ".join(map(typed_shape, row.input_shapes)),
+        lambda row, _: " ".join(map(times, row.input_shapes)),
     ),
     Column(
         "output_shape",
         "output",
         lambda row, _: write_shape(row.output_shape),
-        lambda row, _: typed_shape(row.output_shape),
+        lambda row, _: times(row.output_shape),
     ),
     Column(
         "output_formula",
@@ -185,7 +185,7 @@ COLUMNS = (
         "weight_shapes",
         "weight size",
         lambda row, _: write_shapes(row.weights.values()) or "–",
-        lambda row, _: " ".join(map(typed_shape, row.weights.values())),
+        lambda row, _: " ".join(map(times, row.weights.values())),
     ),
     *_of_figures(in_bytes=False),
     _axes("receptive_field", "receptive field", "size"),

@@ -55,11 +55,11 @@ def laid_out(
         above = title_lines(titles, right) if breaks_titles else [titles]
         texts = [*zip(*above, *below, strict=True)]
         least = []
-        for title, column in zip(titles, texts, strict=True):
+        for title, cells in zip(titles, texts, strict=True):
             if breaks_words:
-                least.append(max(map(_length, column)) if title in right else 1)
+                least.append(max(map(_length, cells)) if title in right else 1)
             else:
-                least.append(min(_longest_word(column), width if title in right else LONGEST_WORD))
+                least.append(min(_longest_word(cells), width if title in right else LONGEST_WORD))
         fitted = _fitted(texts, least, width)
         for column, head, fit in zip(table.columns, heads, fitted, strict=True):
             column.header, column.width = head, fit

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cnncalc.analysis.analyze import analyze_graph
-from cnncalc.layers.base import write_shape
 from cnncalc.network.expansion import build_graph
 from cnncalc.spec.architecture import Architecture
 from cnncalc.spec.loading import load
 from cnncalc.verification.fields.prove import prove
 from cnncalc.verification.measuring import culprit, measure
 from cnncalc.verification.result import Check, LayerChecks, Verification
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     import os

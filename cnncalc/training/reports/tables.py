@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.render.figures import group
 from cnncalc.render.json import SCHEMA_VERSION
 from cnncalc.render.layout import fits, laid_out, printed, title_lines
@@ -22,19 +21,11 @@ if TYPE_CHECKING:
     from cnncalc.runs.records import Record
     from cnncalc.training.reports.predict import Evaluation, Predictions
 
-FORMATS = ("table", "json")
 MOST_COLUMNS = 50
 """Classes up to which the confusion matrix is printed in full."""
 NUMBERS = ("epochs", "steps", "val accuracy", "test accuracy", "best val loss", "seconds")
 NARROWER = ("seconds", "network", "steps", "best val loss")
 """Columns of the list of runs that a narrow terminal does without, the first of them first."""
-
-
-def check_format(name: str) -> str:
-    """The name of a format. Raises `UsageError`."""
-    if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r}; {did_you_mean(name, FORMATS)}")
-    return name
 
 
 def runs_table(records: Sequence[Record], *, width: int | None = None, color: bool = False) -> str:
