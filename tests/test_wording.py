@@ -205,7 +205,7 @@ def test_shapes_and_choices_in_words(written: str, text: str) -> None:
 
 
 def test_no_one_else_spells_a_shape() -> None:
-    joins = re.compile(r"""["'] ?[x×] ?["']\.join""")
+    joins = re.compile(r"""["'][x×]["']\.join""")
     files = {
         file.name for file in (ROOT / "cnncalc").rglob("*.py") if joins.search(file.read_text())
     }

@@ -59,5 +59,6 @@ def test_totals_stand_below_and_cells_may_be_coloured() -> None:
 
 def test_rich_tables_are_made_in_one_place() -> None:
     makes = re.compile(r"\bTable\(|\.add_column\(")
-    files = [file for file in (ROOT / "cnncalc").rglob("*.py") if makes.search(file.read_text())]
-    assert [file.name for file in files] == ["layout.py"]
+    files = (ROOT / "cnncalc").rglob("*.py")
+    making = [file.name for file in files if makes.search(file.read_text(encoding="utf-8"))]
+    assert making == ["layout.py"]
