@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import numpy_helper, shape_inference
+from onnx import numpy_helper
 
 from cnncalc.errors import UsageError, shorten
 from cnncalc.importing.from_onnx import operators, shape_operators
-from cnncalc.importing.sketch.operations import Call, Operation, Sketch, Unfit, Weight, containers
-from cnncalc.importing.sketch.site import Site
+from cnncalc.importing.from_onnx.operators import FLOATS
+from cnncalc.importing.from_onnx.shapes import with_shapes
+from cnncalc.importing.sketch.operations import (
+    OF,
+    Call,
+    Operation,
+    Sketch,
+    Unfit,
+    Weight,
+    containers,
+)
+from cnncalc.importing.sketch.site import Arguments, Site
+from cnncalc.spec.limits import MAX_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**operators.TRANSLATORS, **shape_operators.TRANSLATORS}
+IGNORED = {**operators.TRANSLATORS.ignored, **shape_operators.TRANSLATORS.ignored}
 BATCH = 2
 """Samples where the file leaves their number open."""
 SMALL = 4096
@@ -38,8 +50,16 @@ GROWING = frozenset(
     )
 )
 """What makes large tensors of a few numbers."""
-FLOATS = frozenset((1, 10, 11, 16))
-"""ONNX's types of weights: float, float16, double, bfloat16."""
+SETTINGS = {
+    "Resize": (1, 2, 3),
+    "Upsample": (1,),
+    "Pad": (1, 2, 3),
+    "Clip": (1, 2),
+    "Dropout": (1, 2),
+}
+"""Inputs that say what an operator does, and are no parameters."""
+WEIGHED = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
+"""Operators whose second input is a weight, whatever its shape."""
 
 
 def read_file(file: str) -> Sketch:
@@ -57,6 +77,10 @@ def read_file(file: str) -> Sketch:
         raise UsageError(f"{file}: is no ONNX file: {error}") from None
     if not model.graph.node:
         raise UsageError(f"{file}: is no ONNX file, or holds no network")
+    if len(model.graph.node) > MAX_NODES:
+        raise UsageError(
+            f"{file}: has {len(model.graph.node):,} nodes; a network has at most {MAX_NODES:,}"
+        )
     _check_external_data(model, file)
     return _Reader(model, file).run()
 
@@ -122,7 +146,7 @@ class _Reader:
             for output in graph.output:
                 output.type.tensor_type.ClearField("shape")
         self.batch = sizes[0].dim_value
-        self.graph = _inferred(model, file).graph
+        self.graph = with_shapes(model, file).graph
         self.shapes = {
             each.name: [size.dim_value for size in each.type.tensor_type.shape.dim]
             for each in (*self.graph.value_info, *self.graph.output, *entries)
@@ -150,15 +174,11 @@ class _Reader:
         return self.sketch
 
     def read(self, node: onnx.NodeProto) -> None:
-        found: list[Any] = [self.values.get(name) for name in node.input]
-        inputs = [
-            value._replace(name=f"{value.name}@{node.output[0]}") if _is_vector(value) else value
-            for value in found
-        ]
-        attributes = {each.name: _attribute(each) for each in node.attribute}
         if node.op_type == "Constant":
-            self.values[node.output[0]] = attributes.get("value", next(iter(attributes.values())))
+            self.values[node.output[0]] = self.constant(node)
             return
+        inputs = [self.input(node, place, name) for place, name in enumerate(node.input)]
+        attributes = {each.name: _attribute(each) for each in node.attribute}
         if node.op_type == "Shape" and all(self.shapes.get(node.input[0], [0])):
             self.values[node.output[0]] = np.array(self.shapes[node.input[0]])
             return
@@ -170,6 +190,41 @@ class _Reader:
         made = made if isinstance(made, list) else [made]
         self.values |= dict(zip(node.output, made, strict=False))
 
+    def constant(self, node: onnx.NodeProto) -> Any:
+        """What a node holds: a weight as an initializer would be, or a plain value."""
+        held = next(iter(node.attribute), None)
+        if held is None:
+            return None
+        if held.type != onnx.AttributeProto.TENSOR:
+            return _attribute(held)
+        tensor = held.t
+        tensor.name = node.output[0]
+        self.constants[tensor.name] = tensor
+        return _weight(tensor)
+
+    def input(self, node: onnx.NodeProto, place: int, name: str) -> Any:
+        """The value of an input of a node.
+
+        Raises:
+            UsageError: no node before it gives it.
+        """
+        if name not in self.values:
+            raise UsageError(
+                f"{self.file}: {shorten(node.name or node.op_type)} takes {shorten(name)}, which no"
+                " node before it gives"
+            )
+        value = self.values[name]
+        if not isinstance(value, Weight):
+            return value
+        if place in SETTINGS.get(node.op_type, ()) and prod(value.shape) <= SMALL:
+            return _array(self.constants.get(name))
+        if place == 1 and node.op_type in WEIGHED:
+            return value
+        if not _is_vector(value):
+            return value
+        value = value._replace(name=f"{value.name}{OF}{node.output[0]}")
+        return value._replace(filled=_filled(self.constants.get(name)))
+
     def translated(self, node: onnx.NodeProto, inputs: list[Any], attributes: Any) -> Any:
         site = self.site(node, inputs, attributes, node.output[0])
         translate = TRANSLATORS.get(node.op_type) if not node.domain else None
@@ -178,11 +233,18 @@ class _Reader:
                 made = translate(site)
             except (Unfit, KeyError, TypeError, ValueError, IndexError, AttributeError):
                 made = None
-            if made is not None:
+            if made is not None and not self.unseen(node, site):
                 return made
         if sum(map(bool, node.output)) == 1:
             return site.unknown()
         return [self.site(node, inputs, attributes, name).unknown() for name in node.output]
+
+    def unseen(self, node: onnx.NodeProto, site: Site) -> set[str]:
+        """Attributes and inputs that were not looked at: what they change is not in the layer."""
+        assert isinstance(site.arguments, Arguments)
+        given = {each.name for each in node.attribute}
+        given |= {f"in{place}" for place, name in enumerate(node.input) if name}
+        return given - site.arguments.seen - IGNORED.get(node.op_type, frozenset())
 
     def site(self, node: onnx.NodeProto, inputs: list[Any], attributes: Any, output: str) -> Site:
         shape = self.shapes.get(output, [])
@@ -196,7 +258,7 @@ class _Reader:
         return Site(
             sketch=self.sketch,
             origin=node.op_type,
-            arguments={**names, **attributes, **outputs, "opset": self.opset},
+            arguments=Arguments({**names, **attributes, **outputs, "opset": self.opset}),
             shape=self.sample(shape),
             calls=_calls(node, inputs),
             keeps_batch=all(each[:1] == [self.batch] for each in (shape, *flowing)),
@@ -246,11 +308,11 @@ class _Reader:
 
     def note_what_is_left_out(self) -> None:
         kept = {w.name for each in self.sketch.operations() for w in each.weights.values()}
-        used = {name.partition("@")[0] for name in kept}
+        used = {name.partition(OF)[0] for name in kept}
         copied = {node.output[0]: node.input[0] for node in self.graph.node if node.input}
         used |= {copied[name] for name in used if name in copied}
         unknown = [
-            value.name.partition("@")[0]
+            value.name.partition(OF)[0]
             for operation in self.sketch.operations()
             for value in operation.arguments
             if operation.is_unknown and isinstance(value, Weight) and prod(value.shape) > 1
@@ -262,14 +324,6 @@ class _Reader:
         )
 
 
-def _inferred(model: onnx.ModelProto, file: str) -> onnx.ModelProto:
-    try:
-        return shape_inference.infer_shapes(model, data_prop=True)
-    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UsageError(f"{file}: onnx cannot infer its shapes: {reason}") from None
-
-
 def _weight(tensor: onnx.TensorProto) -> Any:
     """A weight; a small tensor of whole numbers, or a single number, as itself."""
     numbers = prod(tensor.dims)
@@ -277,6 +331,20 @@ def _weight(tensor: onnx.TensorProto) -> Any:
     if not apart and (tensor.data_type not in FLOATS or not tensor.dims) and numbers <= SMALL:
         return numpy_helper.to_array(tensor)
     return Weight(tensor.name, tuple(tensor.dims))
+
+
+def _array(tensor: onnx.TensorProto | None) -> Any:
+    apart = tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL
+    return None if apart else numpy_helper.to_array(tensor)
+
+
+def _filled(tensor: onnx.TensorProto | None) -> float | None:
+    """The number that a tensor holds everywhere, if it does."""
+    numbers = _array(tensor)
+    if numbers is None or numbers.size == 0:
+        return None
+    first = float(numbers.flat[0])
+    return first if bool((numbers == first).all()) else None
 
 
 def _is_vector(value: Any) -> bool:
