@@ -232,7 +232,7 @@ class _Analysis:
             if costs.moves:
                 fields = self.follow(fields, reaches, shape, node.output_shape)
             operands.append(fields)
-        joint = tuple(self.listing(joined(fields)) for fields in zip(*operands, strict=True))
+        joint = tuple(joined(fields, self.listing) for fields in zip(*operands, strict=True))
         return _seen(joint), ()
 
     def follow(

@@ -59,6 +59,7 @@ class _Expansion:
             architecture.source,
             architecture.input_shape(self.parameters),
             architecture.initialization(self.parameters),
+            architecture.origin(),
         )
         self.steps = 0
         self.bodies: dict[Item | str, Items] = {}

@@ -13,6 +13,7 @@ from cnncalc.spec.limits import MAX_NODES, check_bounds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cnncalc.spec.architecture import Imported
     from cnncalc.spec.init_section import Initialization
     from cnncalc.spec.items import Item
 
@@ -59,6 +60,8 @@ class Graph:
     input_shape: Shape
     init: Initialization
     """How the weights of its module start."""
+    imported: Imported
+    """What is known of the network that it was imported from."""
     nodes: list[Node] = field(default_factory=list)
     output: int = INPUT
     scopes: dict[str, ScopeOutput] = field(default_factory=dict)

@@ -56,6 +56,31 @@ class Block(BaseModel):
     layers: InstanceOf[list[Any]] = Field(description="The items of the block, in order.")
 
 
+class LeftOut(BaseModel):
+    """What an imported network has and its spec has not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    parameters: dict[str, int] = Field(
+        default={}, description="Numbers in each parameter, by its name in the source."
+    )
+    outputs: list[str] = Field(default=[], description="Outputs, by name in the source.")
+    branches: list[str] = Field(default=[], description="Branches of a condition, by name.")
+
+
+class Imported(BaseModel):
+    """What `import` knows of the network that it read; not to be written by hand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    source: str = Field(default="", description="What was imported.")
+    left_out: LeftOut = Field(default=LeftOut(), description="What of it is not in this file.")
+    weights: dict[str, str] = Field(
+        default={},
+        description="Name of each module, or tensor, and its name in the source if it has another.",
+    )
+
+
 class Architecture(BaseModel):
     """One network, or a family of networks with parameters and variants."""
 
@@ -81,6 +106,9 @@ class Architecture(BaseModel):
     )
     train: InstanceOf[dict[str, Any]] | None = Field(
         default=None, description="How the network is trained."
+    )
+    imported: InstanceOf[dict[str, Any]] = Field(
+        default={}, description="What import knows of the network that it read."
     )
 
     _data: Any = PrivateAttr(default=None)
@@ -220,6 +248,10 @@ class Architecture(BaseModel):
         fields = fields_at(self._data, "init", MAIN)
         fields[MAIN] = self.init
         return parse_initialization(fields, parameters)
+
+    def origin(self) -> Imported:
+        """What is known of the network that this was imported from. Raises `SpecError`."""
+        return validated(Imported, self.imported, path="imported", raw=self.imported)
 
     def portable(self) -> dict[str, Any]:
         """What `load` makes this network of again: arguments that JSON can hold."""

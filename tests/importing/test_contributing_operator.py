@@ -29,6 +29,7 @@ def said_by_tests(root: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.exhaustive
 def test_it_is_imported(tmp_path: Path) -> None:
     root = carry_out(SECTION, tmp_path)
     assert diffstat(root) == {
@@ -43,6 +44,7 @@ def test_it_is_imported(tmp_path: Path) -> None:
     assert "2 passed" in said_by_tests(root)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("step", "message"),
     [

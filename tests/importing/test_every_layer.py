@@ -1,4 +1,4 @@
-"""Every layer comes back from what it is built as: an importer knows it, or here stands why not."""
+"""Every layer comes back from what it is built as, from each importer, or here stands why not."""
 
 from __future__ import annotations
 
