@@ -22,6 +22,7 @@ from cnncalc.spec.architecture import EXAMPLES
 from cnncalc.spec.expressions import is_expression
 from cnncalc.spec.items import (
     GROUP,
+    JOIN_OF_RESIDUAL,
     RESIDUAL,
     Item,
     Items,
@@ -205,7 +206,7 @@ class _Expansion:
             branch = scope.open("branch", branch_name)
             outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
             self.graph.scopes[branch.path] = ScopeOutput("branch", branch.output, item)
-        layer = self.instances.join("add" if kind == RESIDUAL else kind)
+        layer = self.instances.join(JOIN_OF_RESIDUAL if kind == RESIDUAL else kind)
         try:
             scope.output = self.graph.append(scope.path, layer, tuple(outputs) or sources, item)
         except ShapeError as error:

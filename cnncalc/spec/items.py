@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 GROUP = "group"
 RESIDUAL = "residual"
+JOIN_OF_RESIDUAL = "add"
+"""What joins the body and the shortcut of a residual."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
