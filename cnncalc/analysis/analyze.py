@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from cnncalc.layers.base import Layer, Shape
+    from cnncalc.layers.base import Shape
     from cnncalc.maths.formula import Expr
     from cnncalc.maths.receptive_fields import Field
     from cnncalc.maths.windows import Reach
@@ -141,7 +141,7 @@ class _Analysis:
         self.number_bytes = number_bytes
         self.batch_size = batch_size
         self.seen: dict[int, _Seen] = {INPUT: _seen(input_fields(graph.input_shape))}
-        self.costs: dict[tuple[Layer, tuple[Shape, ...]], _Costs] = {}
+        self.costs: dict[int, _Costs] = {}
         self.listed = 0
 
     def rows(self) -> tuple[LayerSummary, ...]:
@@ -156,10 +156,9 @@ class _Analysis:
         return tuple(rows)
 
     def row(self, node: Node) -> LayerSummary:
-        key = (node.layer, node.input_shapes)
-        costs = self.costs.get(key)
+        costs = self.costs.get(node.first)
         if costs is None:
-            costs = self.costs[key] = self.cost(node)
+            costs = self.costs[node.first] = self.cost(node)
         seen, steps = self.see(node, costs)
         self.seen[node.number] = seen
         owned = costs.parameters if node.shares is None else ZERO

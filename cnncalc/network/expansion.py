@@ -85,9 +85,9 @@ class _Expansion:
 
     def expand(self, items: Items, flow: int, context: Context) -> int:
         """Runs a list of items, beginning with the output of node `flow`; returns the last's."""
-        for index in range(len(items)):
+        for index, item in enumerate(items.parsed):
             try:
-                flow = self.expand_item(items[index], flow, context)
+                flow = self.expand_item(item or items.parse(index), flow, context)
             except SpecError as error:
                 raise error.at(place_of(items.raw, index)).within(context.scope.path) from None
         context.scope.output = flow
