@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from cnncalc.errors import ShapeError
 from cnncalc.maths.formula import ONE, ZERO, Expr, expr, product, sym, total
 from cnncalc.maths.windows import SAME, Reach
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,11 +172,6 @@ class Reshaping(Rearrangement):
     """A layer after which the numbers are what they were: only their axes change."""
 
     keeps_numbers: ClassVar[bool] = True
-
-
-def write_shape(shape: Sequence[int]) -> str:
-    """`32×24×24`."""
-    return "×".join(str(int(size)) for size in shape)
 
 
 def outputs_of(shape: Sequence[Expr | int]) -> Expr:

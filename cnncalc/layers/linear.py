@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Layer, Shape, Weights, outputs_of, write_shape
+from cnncalc.layers.base import Layer, Shape, Weights, outputs_of
 from cnncalc.layers.types import PositiveInt
 from cnncalc.maths.formula import Expr, product, sym
 from cnncalc.maths.windows import SAME, WHOLE, Reach
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,10 +10,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Elementwise, Shape, Weights, write_shape
+from cnncalc.layers.base import Elementwise, Shape, Weights
 from cnncalc.layers.types import Positive, PositiveInt
 from cnncalc.maths.formula import sym
 from cnncalc.maths.windows import SAME, WHOLE, Reach, Window, grouped
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Shape, outputs_of, write_shape
+from cnncalc.layers.base import Shape, outputs_of
 from cnncalc.layers.types import PerAxis, PositiveInt, WindowPadding, spread
 from cnncalc.layers.windows import Windowed, windows
 from cnncalc.maths.formula import Expr, product
 from cnncalc.maths.windows import Window
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Reshaping, Shape, write_shape
+from cnncalc.layers.base import Reshaping, Shape
 from cnncalc.maths.formula import Expr, product
 from cnncalc.maths.windows import WHOLE, Reach, Same
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Layer, Shape, write_shape
+from cnncalc.layers.base import Layer, Shape
 from cnncalc.layers.types import spread
 from cnncalc.maths.windows import SAME, Reach, Window
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,6 +10,7 @@ from cnncalc.errors import FieldError
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.training.data import Split
 from cnncalc.training.step.optimizers import make_optimizer
+from cnncalc.wording import times
 
 if TYPE_CHECKING:
     from cnncalc.network.graph import Graph
@@ -75,7 +76,7 @@ def _check_loss(recipe: Recipe, graph: Graph) -> None:
 
 def _check_augmentation(recipe: Recipe, shape: tuple[int, ...]) -> None:
     augment = recipe.augment
-    shown = "x".join(map(str, shape))
+    shown = times(shape)
     if len(shape) != 3:
         others = " and ".join(augment.of_any_data)
         for name in type(augment).model_fields:

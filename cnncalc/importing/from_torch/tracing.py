@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from cnncalc.errors import UsageError, reason_of, shorten
 from cnncalc.pytorch.quiet import quiet
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +149,7 @@ def trace(
         with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
             return torch.export.export(module.eval(), (x,))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module can make it raise
-        shape = "×".join(map(str, input_shape))
+        shape = write_shape(input_shape)
         raise UsageError(
             f"{source}: torch.export cannot follow it on {shape}: {reason_of(error)}"
             + (f"; {hint}" if hint else "")

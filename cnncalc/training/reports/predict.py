@@ -14,7 +14,7 @@ from cnncalc.analysis.analyze import analyze_graph
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.training.data import DataSet
 from cnncalc.training.data.fitting.images import decode
-from cnncalc.training.data.fitting.target import Target, times
+from cnncalc.training.data.fitting.target import Target
 from cnncalc.training.data.of_recipe import read_data
 from cnncalc.training.device import choose_setting, find_device
 from cnncalc.training.feeding.batches import Preparer
@@ -23,6 +23,7 @@ from cnncalc.training.run.saved import open_run
 from cnncalc.training.step.evaluation import evaluate_split
 from cnncalc.training.step.fitting_batch import evaluated_at_once
 from cnncalc.training.step.learner import loss_function
+from cnncalc.wording import times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
