@@ -18,7 +18,8 @@ from cnncalc.spec.loading import load
 from cnncalc.training.data import DataSet, Split, Stream
 from cnncalc.training.data.of_recipe import with_absolute_dir, with_name
 from cnncalc.training.device import Setting
-from cnncalc.training.feeding.batches import Preparer, TrainingBatches, mixed
+from cnncalc.training.feeding.batches import Preparer, TrainingBatches
+from cnncalc.training.feeding.seeds import Draws
 from cnncalc.training.feeding.workers import none_missed
 from cnncalc.training.outcome import summary_of
 from cnncalc.training.plan import Plan, has_room, plan_run
@@ -232,7 +233,7 @@ def carry_out(
     recipe, setting, data = plan.recipe, plan.setting, plan.data
     first = here().is_first
     progress = progress if first else Silent()
-    torch.manual_seed(mixed(recipe.seed, 3))
+    torch.manual_seed(Draws.MODEL.seed(recipe.seed))
     seed = plan.graph.init.seed
     with seeded(recipe.seed if seed is None else seed):
         model = compile_graph(plan.graph)

@@ -39,7 +39,8 @@ from cnncalc.training.run.checkpoints import (  # noqa: E402
 from cnncalc.training.run.folder import RunWriter  # noqa: E402
 from cnncalc.training.step import fitting_batch as memory  # noqa: E402
 from cnncalc.training.step.evaluation import evaluate_split  # noqa: E402
-from cnncalc.training.step.learner import Learner, loss_function  # noqa: E402
+from cnncalc.training.step.learner import Learner  # noqa: E402
+from cnncalc.training.step.losses import loss_function  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

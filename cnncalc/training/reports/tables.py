@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cnncalc.runs.records import Record
-    from cnncalc.training.reports.predict import Evaluation, Predictions
+    from cnncalc.training.reports.evaluate import Evaluation
+    from cnncalc.training.reports.predict import Predictions
 
 FORMATS = ("table", "json")
 MOST_COLUMNS = 50

@@ -17,7 +17,7 @@ from cnncalc.runs.folder import Row
 from cnncalc.training.processes.processes import here, of_process
 from cnncalc.training.run.checkpoints import BEST, LAST, save_last, write_checkpoint
 from cnncalc.training.step.evaluation import BATCH, Figures, evaluate_split
-from cnncalc.training.step.learner import loss_function
+from cnncalc.training.step.losses import loss_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

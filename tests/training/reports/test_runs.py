@@ -27,9 +27,9 @@ from cnncalc.runs import records  # noqa: E402
 from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.reports import plotting  # noqa: E402
-from cnncalc.training.reports.predict import probabilities  # noqa: E402
 from cnncalc.training.reports.tables import runs_table  # noqa: E402
 from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.step.losses import probabilities  # noqa: E402
 
 pytestmark = pytest.mark.training
 
