@@ -16,9 +16,7 @@ from cnncalc.training.device import choose_setting, find_device
 from cnncalc.training.feeding.batches import Preparer
 from cnncalc.training.run.result import Run
 from cnncalc.training.run.saved import open_run
-from cnncalc.training.step.evaluation import evaluate_split
-from cnncalc.training.step.fitting_batch import evaluated_at_once
-from cnncalc.training.step.losses import loss_function
+from cnncalc.training.step.evaluation import Evaluator
 
 if TYPE_CHECKING:
     from cnncalc.spec.train_section import Recipe
@@ -88,15 +86,11 @@ def evaluate(
     setting = choose_setting(recipe, device, shape)
     found, part = _split(saved, recipe, None if isinstance(data, str) else data, split)
     _check_classes(classes, found.classes, found.name)
-    figures = evaluate_split(
-        saved.model.to(setting.device).to(memory_format=setting.memory_format),
-        part,
-        Preparer(saved.data.mean, saved.data.std, shape, setting.memory_format),
-        loss_function(recipe.loss, "none"),
-        len(classes),
-        setting.autocast,
-        evaluated_at_once(analyze_graph(saved.graph).totals.activation_bytes, recipe.batch_size),
-    )
+    prepare = Preparer(saved.data.mean, saved.data.std, shape, setting.memory_format)
+    totals = analyze_graph(saved.graph).totals
+    evaluator = Evaluator.of_recipe(recipe, setting, prepare, len(classes), totals.activation_bytes)
+    model = saved.model.to(setting.device).to(memory_format=setting.memory_format)
+    figures = evaluator.figures(model, part)
     return Evaluation(
         saved.path,
         saved.graph.name,
