@@ -13,7 +13,7 @@ import typer
 from cnncalc import __version__
 from cnncalc.cli.commands import Group
 from cnncalc.cli.output import prepare_streams, write
-from cnncalc.errors import CnncalcError, LostError
+from cnncalc.errors import CnncalcError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -64,15 +64,12 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
-        from cnncalc.training.processes.processes import says
-
-        if sys.stderr is not None and says(error):
-            sys.stderr.write(
-                f"process {error.process}: {error}\n" if error.process else f"{error}\n"
-            )
+        text = str(error) if error.report is None else error.report
+        if sys.stderr is not None and text:
+            sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
-        if isinstance(error, LostError):
-            os._exit(error.exit_status)  # to be torn down, it would wait for the others
+        if error.at_once:
+            os._exit(error.exit_status)
         sys.exit(error.exit_status)
     finally:
         gc.enable()

@@ -59,14 +59,12 @@ def describe(plan: Plan) -> str:
 
 def _loss(plan: Plan) -> dict[str, str]:
     """What is minimised, if that is not the usual or not well chosen."""
-    from cnncalc.training.recipe_checks import ending
+    from cnncalc.training.recipe_checks import doubt_about_loss
 
-    name = plan.recipe.loss.name
-    if name != "cross_entropy":
-        return {"loss": name}
-    if ending(plan.graph) != "softmax":
-        return {}
-    return {"loss": "cross_entropy takes logits: better leave out the network's last softmax"}
+    name, doubt = plan.recipe.loss.name, doubt_about_loss(plan.recipe, plan.graph)
+    if doubt is None:
+        return {} if name == "cross_entropy" else {"loss": name}
+    return {"loss": f"{name} {doubt}"}
 
 
 def _augmented(recipe: Recipe) -> dict[str, str]:

@@ -14,7 +14,7 @@ from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_
 from cnncalc.cli.output import say, warn, write
 from cnncalc.errors import UsageError
 from cnncalc.training.options import RunOptions
-from cnncalc.training.processes.processes import is_first
+from cnncalc.training.processes.processes import is_first, one_speaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +62,7 @@ def _field(name: str, metavar: str, help_text: str) -> Any:
 
 
 @with_run_options(below="resume")
+@one_speaks()
 def train(
     spec: Annotated[
         str | None,
