@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = (
     *("pyyaml", "typer", "rich", "pydantic", "numpy", "torch", "torchvision"),
-    *("scikit-learn", "onnx", "onnxscript", "matplotlib"),
+    *("safetensors", "scikit-learn", "onnx", "onnxscript", "matplotlib"),
 )
 FEATURES = (
     *("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_fp16"),

@@ -10,10 +10,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import SupportsInt
 
 _JOINERS = "\u00ad\u200c\u200d"
 """A soft hyphen, and what joins or parts letters: invisible, and part of words and emoji."""
+LONGEST_NUMBER = 24
 _RUN_BY_SPREADSHEETS = re.compile(r"[=+@\t\r]|-(?!\d+(?:x-?\d*)*$)")
 """How a formula begins; `-16x-16` is numbers."""
 
@@ -58,6 +60,40 @@ def some(names: Sequence[str], most: int) -> str:
     """The first names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names if more <= 0 else [*names[:most], f"and {more:,} more"])
+
+
+def write_shape(shape: Iterable[SupportsInt]) -> str:
+    """`32×24×24`; a number that fills a line, as a file may hold one, in short: `1.00e30`."""
+    texts = [str(int(size)) for size in shape]
+    return "×".join(
+        text if len(text) <= LONGEST_NUMBER else f"{text[0]}.{text[1:3]}e{len(text) - 1}"
+        for text in texts
+    )
+
+
+def write_shapes(shapes: Iterable[Iterable[SupportsInt]]) -> str:
+    """`32×1×5×5, 32`."""
+    return ", ".join(map(write_shape, shapes))
+
+
+def times(shape: Sequence[int | None]) -> str:
+    """`32x24x24`, as options take it and CSV holds it; empty where there is no number."""
+    if all(size is None for size in shape):
+        return ""
+    return "x".join("" if size is None else str(size) for size in shape)
+
+
+def write_axes(values: Sequence[int | None]) -> str:
+    """A figure for each axis, `7×7`; a dash where there is none."""
+    if all(value is None for value in values):
+        return "–"
+    return "×".join("–" if value is None else str(value).replace("-", "−") for value in values)
+
+
+def either(names: Iterable[str]) -> str:
+    """`png, svg or pdf`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def as_json(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import timm
 import torch
-from test_import_timm import counted
+from support.counting import multiply_adds
 
 import cnncalc
 
@@ -39,7 +39,10 @@ def outcome(name: str) -> tuple[str, str]:
         return "not followed", str(error).splitlines()[0]
     if totals.unknown:
         return "unknown", ", ".join(totals.unknown)
-    ours, theirs = (totals.parameters, totals.multiply_adds), (parameters, counted(model, size))
+    ours, theirs = (
+        (totals.parameters, totals.multiply_adds),
+        (parameters, multiply_adds(model, size)),
+    )
     return ("exact", "") if ours == theirs else ("differs", f"{ours} in place of {theirs}")
 
 

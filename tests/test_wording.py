@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import examples, unsafe
+from support.places import ROOT
 from support.processes import invoke
 
 import cnncalc
+from cnncalc import wording
 from cnncalc.render import FORMATS, render
 from cnncalc.wording import as_json, csv_cell, printable
 
@@ -179,3 +182,30 @@ def test_nor_does_a_folder_of_a_run_or_a_label(
         status, out, err = invoke(*command)
         assert unsafe(out + err) == set(), command
         assert "[31m" in out + err, command
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (wording.write_shape((32, 24, 24)), "32×24×24"),
+        (wording.write_shape((10**23, 10**24)), f"1{'0' * 23}×1.00e24"),
+        (wording.write_shape(()), ""),
+        (wording.write_shapes([(20, 1, 5, 5), (20,)]), "20×1×5×5, 20"),
+        (wording.times((3, 32, 32)), "3x32x32"),
+        (wording.times((None, -4)), "x-4"),
+        (wording.times((None, None)), ""),
+        (wording.write_axes((7, None, -3)), "7×–×−3"),
+        (wording.write_axes(()), "–"),
+        (wording.either(["png"]), "png"),
+        (wording.either(("png", "svg", "pdf")), "png, svg or pdf"),
+    ],
+)
+def test_shapes_and_choices_in_words(written: str, text: str) -> None:
+    assert written == text
+
+
+def test_no_one_else_spells_a_shape() -> None:
+    joins = re.compile(r"""["'][x×]["']\.join""")
+    files = (ROOT / "cnncalc").rglob("*.py")
+    joining = {file.name for file in files if joins.search(file.read_text(encoding="utf-8"))}
+    assert joining == {"wording.py"}

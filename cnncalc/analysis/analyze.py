@@ -1,17 +1,14 @@
-"""Network -> Summary: what every layer costs and sees. What is counted, and how, is stated here.
-
-Conventions are declared in `CONVENTIONS` and printed under every table.
-"""
+"""Network -> Summary: what every layer costs and sees."""
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnncalc.analysis.figures import FIGURES, Counted
 from cnncalc.analysis.summary import Formulas, LayerSummary, ReceptiveField, Summary
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.layers.recorder import record
-from cnncalc.maths.formula import ZERO, expr
+from cnncalc.maths.formula import ZERO, Expr, expr
 from cnncalc.maths.receptive_fields import UNKNOWN, Uneven, input_fields, joined, through
 from cnncalc.maths.windows import SAME
 from cnncalc.network.expansion import build_graph
@@ -23,8 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from cnncalc.layers.base import Shape
-    from cnncalc.maths.formula import Expr
+    from cnncalc.layers.base import Layer, Shape
     from cnncalc.maths.receptive_fields import Field
     from cnncalc.maths.windows import Reach
     from cnncalc.network.graph import Graph, Node
@@ -43,14 +39,6 @@ DTYPE_BYTES = {
 MAX_BATCH = 2**31
 MAX_LISTED_UNITS = 2**22
 """Intervals of receptive fields that one analysis may list; beyond it fields are unknown."""
-
-CONVENTIONS = (
-    "parameters: learnable numbers; frozen ones and buffers (running statistics) apart",
-    "multiply-adds: of convolutions and linear layers, biases not counted",
-    "flops: 2 per multiply-add; 1 per output for bias, activation and further operand of a join,"
-    " 2 for normalisation, the window's size for pooling",
-    "receptive field: input pixels, not clipped to the image",
-)
 
 
 def analyze(
@@ -116,12 +104,9 @@ class _Costs(NamedTuple):
 
     text: str
     weights: dict[str, Shape]
-    buffers: int
-    parameters: Expr
-    multiply_adds: Expr
-    flops: Expr | None
+    figures: dict[str, int | None]
+    formulas: dict[str, Expr | None]
     output_shape: tuple[Expr, ...]
-    activation_bytes: int
     reaches: tuple[tuple[Reach, ...], ...]
     """For each input, how the outputs see each of its axes."""
     moves: bool
@@ -141,7 +126,7 @@ class _Analysis:
         self.number_bytes = number_bytes
         self.batch_size = batch_size
         self.seen: dict[int, _Seen] = {INPUT: _seen(input_fields(graph.input_shape))}
-        self.costs: dict[tuple[int, tuple[Shape, ...]], _Costs] = {}
+        self.costs: dict[tuple[Layer, tuple[Shape, ...], bool, bool], _Costs] = {}
         self.listed = 0
 
     def rows(self) -> tuple[LayerSummary, ...]:
@@ -156,16 +141,14 @@ class _Analysis:
         return tuple(rows)
 
     def row(self, node: Node) -> LayerSummary:
-        key = (id(node.layer), node.input_shapes)
+        key = (node.layer, node.input_shapes, node.shares is None, node.frozen)
         costs = self.costs.get(key)
         if costs is None:
             costs = self.costs[key] = self.cost(node)
         seen, steps = self.see(node, costs)
         self.seen[node.number] = seen
-        owned = costs.parameters if node.shares is None else ZERO
-        learnt, frozen = (ZERO, owned) if node.frozen else (owned, ZERO)
         name_of = self.graph.name_of
-        row = LayerSummary(
+        return LayerSummary(
             node.name,
             node.layer.kind,
             costs.text,
@@ -173,39 +156,42 @@ class _Analysis:
             node.input_shapes,
             node.output_shape,
             costs.weights,
-            learnt.value,
-            frozen.value,
-            costs.buffers,
-            costs.multiply_adds.value,
-            None if costs.flops is None else costs.flops.value,
+            costs.figures,
             seen.summary,
-            owned.value * self.number_bytes,
-            costs.activation_bytes,
-            Formulas(costs.output_shape, learnt, costs.multiply_adds, costs.flops, frozen, steps),
+            Formulas(costs.output_shape, costs.formulas, steps),
             None if node.shares is None else name_of(node.shares),
         )
-        operation = node.layer.stands_for
-        return row if operation is None else _uncounted(row, operation)
 
     def cost(self, node: Node) -> _Costs:
         layer, shapes = node.layer, node.input_shapes
-        flops, multiply_adds = layer.flops(*shapes), layer.multiply_adds(*shapes)
-        if self.batch_size > 1:
-            multiply_adds = self.batch_size * multiply_adds if multiply_adds.value else ZERO
-            flops = self.batch_size * flops if flops is not None and flops.value else flops
+        counted = Counted(
+            layer,
+            shapes,
+            node.output_shape,
+            layer.parameters(*shapes) if node.shares is None else ZERO,
+            node.frozen,
+            self.number_bytes,
+            self.batch_size,
+        )
+        figures: dict[str, int | None] = {}
+        formulas: dict[str, Expr | None] = {}
+        for name, figure in FIGURES.items():
+            unknown = figure.needs_layer and layer.stands_for is not None
+            value = None if unknown else figure.of(counted)
+            if isinstance(value, Expr):
+                formulas[name] = value
+                value = value.value
+            figures[name] = value
         reaches = tuple(tuple(layer.reach(shape)) for shape in shapes)
         return _Costs(
-            text=record(layer, shapes),
+            text=layer.stands_for or record(layer, shapes),
             weights={
                 name: tuple(int(size) for size in shape)
                 for name, shape in layer.weights(*shapes).items()
             },
-            buffers=sum(prod(shape) for shape in layer.buffers(*shapes).values()),
-            parameters=layer.parameters(*shapes),
-            multiply_adds=multiply_adds,
-            flops=flops,
+            figures=figures,
+            formulas=formulas,
             output_shape=tuple(expr(size) for size in layer.output_shape(*shapes)),
-            activation_bytes=prod(node.output_shape) * self.number_bytes * self.batch_size,
             reaches=reaches,
             moves=any(reach is not SAME for operand in reaches for reach in operand),
         )
@@ -232,7 +218,7 @@ class _Analysis:
             if costs.moves:
                 fields = self.follow(fields, reaches, shape, node.output_shape)
             operands.append(fields)
-        joint = tuple(self.listing(joined(fields)) for fields in zip(*operands, strict=True))
+        joint = tuple(joined(fields, self.listing) for fields in zip(*operands, strict=True))
         return _seen(joint), ()
 
     def follow(
@@ -256,23 +242,6 @@ class _Analysis:
             if self.listed > MAX_LISTED_UNITS:
                 return UNKNOWN
         return field
-
-
-def _uncounted(row: LayerSummary, operation: str) -> LayerSummary:
-    """The row of an operation that has no layer: nothing but its place and shapes is known."""
-    formulas = row.formulas._replace(
-        parameters=None, frozen_parameters=None, multiply_adds=None, flops=None
-    )
-    return row._replace(
-        layer=operation,
-        parameters=None,
-        frozen_parameters=None,
-        buffers=None,
-        multiply_adds=None,
-        flops=None,
-        weight_bytes=None,
-        formulas=formulas,
-    )
 
 
 def _seen(fields: tuple[Field, ...]) -> _Seen:

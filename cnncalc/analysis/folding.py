@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from cnncalc.analysis.figures import FIGURES
 from cnncalc.analysis.summary import Formulas, LayerSummary, Summary
 from cnncalc.errors import UsageError
 from cnncalc.maths.formula import expr, total
@@ -59,19 +60,14 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
             for row in rows
             for name, shape in row.weights.items()
         },
-        parameters=_added("parameters", rows),
-        frozen_parameters=_added("frozen_parameters", rows),
-        buffers=_added("buffers", rows),
-        multiply_adds=_added("multiply_adds", rows),
-        flops=_added("flops", rows),
-        weight_bytes=_added("weight_bytes", rows),
-        activation_bytes=sum(row.activation_bytes for row in rows),
+        figures={name: _added(name, rows) for name in FIGURES},
         formulas=Formulas(
             tuple(expr(size) for size in summary.layers[output].output_shape),
-            _sum("parameters", rows),
-            _sum("multiply_adds", rows),
-            _sum("flops", rows),
-            _sum("frozen_parameters", rows),
+            {
+                name: _sum(name, rows)
+                for name in FIGURES
+                if any(name in row.formulas.figures for row in rows)
+            },
         ),
         shares=None,
     )
@@ -79,8 +75,8 @@ def _folded(scope: str, rows: list[LayerSummary], summary: Summary) -> LayerSumm
 
 def _figures(name: str, rows: list[LayerSummary]) -> list[int] | None:
     """One figure of each row; None where one of them is unknown."""
-    values = [getattr(row, name) for row in rows]
-    return None if None in values else values
+    known = [value for row in rows if (value := row.figures[name]) is not None]
+    return known if len(known) == len(rows) else None
 
 
 def _added(name: str, rows: list[LayerSummary]) -> int | None:

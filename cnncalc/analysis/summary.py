@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnncalc.maths.formula import ZERO
+from cnncalc.analysis.figures import FIGURES, Figures
 from cnncalc.maths.receptive_fields import even_formula
 
 if TYPE_CHECKING:
@@ -31,16 +31,17 @@ class ReceptiveField(NamedTuple):
     """First pixel that unit 0 sees; negative in the padding."""
 
 
-class Formulas(NamedTuple):
-    """Worked formulas; each evaluates to the figure of its name."""
-
+class _Formulas(NamedTuple):
     output_shape: tuple[Expr, ...]
-    parameters: Expr | None
-    multiply_adds: Expr | None
-    flops: Expr | None
-    frozen_parameters: Expr | None = ZERO
+    figures: dict[str, Expr | None]
     steps: tuple[tuple[Field, Reach], ...] = ()
     """For each spatial axis of the network's input, the field before and how the layer sees it."""
+
+
+class Formulas(_Formulas, Figures):
+    """Worked formulas; each evaluates to the figure of its name, and is None where that is."""
+
+    __slots__ = ()
 
     @property
     def receptive_field(self) -> tuple[Expr, ...] | None:
@@ -50,9 +51,7 @@ class Formulas(NamedTuple):
         return tuple(known) if known and len(known) == len(formulas) else None
 
 
-class LayerSummary(NamedTuple):
-    """One row: a layer, or a scope folded into one. Shapes are of one sample, sizes in bytes."""
-
+class _Row(NamedTuple):
     name: str
     kind: str
     layer: str
@@ -60,32 +59,25 @@ class LayerSummary(NamedTuple):
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
     weights: dict[str, Shape]
-    parameters: int | None
-    """None, here and below: of an operation that has no layer."""
-    frozen_parameters: int | None
-    buffers: int | None
-    multiply_adds: int | None
-    flops: int | None
-    """None: a kind without a rule."""
+    figures: dict[str, int | None]
+    """None: of an operation that has no layer, or of a kind without a rule."""
     receptive_field: ReceptiveField
-    weight_bytes: int | None
-    activation_bytes: int
     formulas: Formulas
     shares: str | None = None
     """The node whose weights this one uses; they are counted there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class LayerSummary(_Row, Figures):
+    """One row: a layer, or a scope folded into one. Shapes are of one sample, sizes in bytes."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Totals(Figures):
     """The sums of the rows; the receptive field is the output's."""
 
-    parameters: int
-    frozen_parameters: int
-    buffers: int
-    multiply_adds: int
-    flops: int
-    weight_bytes: int
-    activation_bytes: int
+    figures: dict[str, int]
     receptive_field: ReceptiveField
     uncounted: tuple[str, ...] = ()
     """Kinds whose flops have no rule: they are in no sum."""
@@ -113,13 +105,7 @@ class Summary:
         counted = [row for row in rows if row.parameters is not None]
         uncounted = dict.fromkeys(row.kind for row in counted if row.flops is None)
         return Totals(
-            parameters=sum(row.parameters or 0 for row in rows),
-            frozen_parameters=sum(row.frozen_parameters or 0 for row in rows),
-            buffers=sum(row.buffers or 0 for row in rows),
-            multiply_adds=sum(row.multiply_adds or 0 for row in rows),
-            flops=sum(row.flops or 0 for row in rows),
-            weight_bytes=sum(row.weight_bytes or 0 for row in rows),
-            activation_bytes=sum(row.activation_bytes for row in rows),
+            {name: sum(row.figures[name] or 0 for row in rows) for name in FIGURES},
             receptive_field=self.receptive_field,
             uncounted=tuple(uncounted),
             unknown=tuple(f"{row.name} ({row.layer})" for row in rows if row.parameters is None),
@@ -132,9 +118,10 @@ class Summary:
         columns: str | Iterable[str] | None = None,
         formulas: bool = False,
     ) -> str:
-        """The table as text: table, markdown, csv, json, latex or html.
+        """The table as text, in one of the formats of `cnncalc.render.FORMATS`.
 
-        `columns` is a preset (lecture, weights, full) or names; `formulas` shows derivations.
+        `columns` is a preset of `cnncalc.render.columns`, such as lecture, or names of columns;
+        `formulas` shows derivations.
 
         Raises:
             UsageError: there is no such format or column.

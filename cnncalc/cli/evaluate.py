@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnncalc.cli.options import Device, Format, RunFolder, Weights
+from cnncalc.cli.options import Device, Format, RunFolder, Weights, wants_json
 from cnncalc.cli.output import warn, write, write_table
 
 
@@ -40,7 +40,7 @@ def evaluate(
     import cnncalc
     from cnncalc.training.reports import tables
 
-    as_json = tables.check_format(format) == "json"
+    as_json = wants_json(format)
     found = cnncalc.evaluate(
         run, split=split, data=data, data_dir=data_dir, weights=weights, device=device
     )

@@ -17,7 +17,7 @@ def export(
     file: Annotated[
         Path,
         typer.Argument(
-            help="The file to write, .py, .onnx or .pt2; - prints the Python source.",
+            help="The file to write, .py, .onnx, .pt2, .pt or .safetensors; - prints the source.",
             metavar="FILE",
             show_default=False,
         ),
@@ -27,7 +27,7 @@ def export(
         typer.Option(
             "--weights",
             metavar="CHECKPOINT",
-            help="A state dict, ours or torchvision's, saved by torch.save; for .onnx and .pt2.",
+            help="A state dict, ours or another's: .safetensors, or of torch.save; not for .py.",
         ),
     ] = None,
     opset: Annotated[
@@ -40,8 +40,8 @@ def export(
 ) -> None:
     """Write the network as a file that runs without cnncalc.
 
-    Readable PyTorch source, or the built module, in evaluation, as ONNX or a program of
-    torch.export.
+    Readable PyTorch source; the built module, in evaluation, as ONNX or a program of
+    torch.export; or its weights alone.
 
     \b
     Examples:

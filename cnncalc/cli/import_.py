@@ -14,8 +14,8 @@ def import_network(
     source: Annotated[
         str,
         typer.Argument(
-            help="torchvision:NAME, package.module:function (runs that module), a .pt2 file or an"
-            " .onnx file.",
+            help="torchvision:NAME, module:function or file.py:function (which runs it), a .pt2 or"
+            " an .onnx file.",
             metavar="SOURCE",
             show_default=False,
         ),
@@ -42,10 +42,10 @@ def import_network(
 ) -> None:
     """Write the spec of a PyTorch module, an exported program or an ONNX file.
 
-    Weights are neither copied nor given memory. package.module:function runs that module: it is
-    imported, from the current folder too, and the function is called. A .pt2 or .onnx file is
-    only read: nothing of it is run. What has no layer is named, counted in nothing, and said on
-    stderr.
+    Weights are neither copied nor given memory. module:function and file.py:function run that
+    module or file: it is imported, from the current folder too, and the function is called. A .pt2
+    or .onnx file is only read: nothing of it is run. What has no layer is named, counted in
+    nothing, and said on stderr.
 
     \b
     Examples:

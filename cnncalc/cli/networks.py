@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cnncalc.cli.options import Format, complete_name
+from cnncalc.analysis.listing import SORTS, listing
+from cnncalc.cli.options import Format, complete_name, wants_json
 from cnncalc.cli.output import terminal_width, write
 from cnncalc.errors import UsageError
+from cnncalc.wording import either
 
 
 def complete_sort(incomplete: str) -> list[str]:
     """Figures to sort by."""
-    from cnncalc.render.listing import SORTS
-
     return [name for name in SORTS if name.startswith(incomplete)]
 
 
@@ -33,7 +33,7 @@ def list_networks(
         typer.Option(
             "--sort",
             metavar="FIGURE",
-            help="name, parameters, multiply-adds, receptive-field or input; the smallest first.",
+            help=f"{either(SORTS)}; the smallest first.",
             autocompletion=complete_sort,
         ),
     ] = None,
@@ -49,10 +49,9 @@ def list_networks(
       cnncalc list resnet --sort parameters
       cnncalc list "et al. 2015" --format json
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.render.listing import listing, listing_json, listing_table
-    from cnncalc.training.reports.tables import check_format
+    from cnncalc.render.listing import listing_json, listing_table
 
-    as_json = check_format(format) == "json"
+    as_json = wants_json(format)
     networks = listing(text, sort)
     if as_json:
         write(listing_json(networks))

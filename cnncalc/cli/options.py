@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncalc.errors import UsageError, shorten
+from cnncalc.errors import UsageError, did_you_mean, shorten
+from cnncalc.wording import either
 
 if TYPE_CHECKING:
     from cnncalc.spec.architecture import Architecture
@@ -76,7 +77,18 @@ Weights = Annotated[
 Device = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
 ]
-Format = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")]
+REPORTED_AS = ("table", "json")
+Format = Annotated[
+    str,
+    typer.Option("--format", "-f", metavar="FORMAT", help=f"{either(REPORTED_AS)}."),
+]
+
+
+def wants_json(format: str) -> bool:  # noqa: A002 - the option's own word
+    """Whether a report is asked for as JSON, not as a table. Raises `UsageError`."""
+    if format not in REPORTED_AS:
+        raise UsageError(f"there is no format {format!r}; {did_you_mean(format, REPORTED_AS)}")
+    return format == "json"
 
 
 def load_spec(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnncalc.cli.options import Device, Format, RunFolder, Weights
+from cnncalc.cli.options import Device, Format, RunFolder, Weights, wants_json
 from cnncalc.cli.output import warn, write, write_table
 
 
@@ -33,7 +33,7 @@ def predict(
     import cnncalc
     from cnncalc.training.reports import tables
 
-    as_json = tables.check_format(format) == "json"
+    as_json = wants_json(format)
     found = cnncalc.predict(run, images, top=top, weights=weights, device=device)
     for problem in found.problems:
         warn(problem)

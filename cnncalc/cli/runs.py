@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnncalc.cli.options import Format
+from cnncalc.cli.options import Format, wants_json
 from cnncalc.cli.output import write, write_table
 
 
@@ -30,7 +30,7 @@ def list_runs(
     from cnncalc.runs import records
     from cnncalc.training.reports import tables
 
-    as_json = tables.check_format(format) == "json"
+    as_json = wants_json(format)
     found = records.list_runs(folder)
     if as_json:
         write(tables.runs_json(found))

@@ -11,20 +11,20 @@ import typer
 from cnncalc.cli.options import Input, Settings, Spec, Variant, load_spec
 from cnncalc.cli.output import has_color, is_stdout, terminal_width, write
 from cnncalc.errors import ShapeError, UsageError
+from cnncalc.render import FORMATS, render
+from cnncalc.render.columns import COLUMNS, DEFAULT, PRESETS
+from cnncalc.wording import either
 
 ROWS_BEFORE_AN_ERROR = 20
+NAMED = [name for name in PRESETS if name != DEFAULT]
 
 
 def complete_format(incomplete: str) -> list[str]:
-    from cnncalc.render import FORMATS
-
     return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def complete_columns(incomplete: str) -> list[str]:
     """Presets, and the columns that may follow those already named."""
-    from cnncalc.render.columns import COLUMNS, PRESETS
-
     before, comma, last = incomplete.rpartition(",")
     names = [*PRESETS, *(column.name for column in COLUMNS)]
     return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
@@ -44,7 +44,7 @@ def summarize(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table, markdown, csv, json, latex or html.",
+            help=f"{either(FORMATS)}.",
             autocompletion=complete_format,
         ),
     ] = None,
@@ -53,7 +53,7 @@ def summarize(
         typer.Option(
             "--columns",
             metavar="NAMES",
-            help="lecture, weights, full, or columns separated by commas.",
+            help=f"{', '.join(NAMED)}, or columns separated by commas.",
             autocompletion=complete_columns,
         ),
     ] = None,
@@ -98,7 +98,6 @@ def summarize(
     """  # noqa: D301 - \b keeps typer from filling the lines
     from cnncalc.analysis.analyze import analyze_graph
     from cnncalc.network.expansion import build_graph
-    from cnncalc.render import render
 
     chosen_format = format or _format_of(output)
     network = load_spec(spec, variant, settings, input_shape)
@@ -125,8 +124,6 @@ def summarize(
 
 def _format_of(output: Path | None) -> str:
     """The format that the ending of a file asks for; the table if it has none."""
-    from cnncalc.render import FORMATS
-
     ending = "" if output is None or is_stdout(output) else output.suffix.lower()
     formats = {"": "table", **{ending: name for name, ending in FORMATS.items()}}
     if ending not in formats:

@@ -1,4 +1,4 @@
-"""A network as a file that runs without cnncalc: Python source, ONNX, or a program.
+"""A network as a file that runs without cnncalc: Python source, ONNX, a program; or its weights.
 
 Only what needs it loads PyTorch.
 """
@@ -29,9 +29,9 @@ def export(
 ) -> None:
     """Writes the network for any batch size; the file's ending says how.
 
-    Python source makes the module that `build` does. ONNX and programs hold it in evaluation;
-    `weights` is a checkpoint that `load_weights` can match; without one the weights are those
-    that `build` starts with. `opset` is for ONNX.
+    Python source makes the module that `build` does. ONNX and programs hold it in evaluation, .pt
+    and .safetensors its weights by the table's names. `weights` is a file that `load_weights` can
+    match; without one the weights are those that `build` starts with. `opset` is for ONNX.
 
     Raises:
         UsageError: an unknown ending, a wrong checkpoint or opset, or a package that is missing.
@@ -97,6 +97,10 @@ FORMS = {
     ),
     ".pt2": Form(
         _with_torch("write_program"), ("weights",), "a program of torch.export, any batch size"
+    ),
+    ".pt": Form(_with_torch("write_state"), ("weights",), "a state dict"),
+    ".safetensors": Form(
+        _with_torch("write_safetensors"), ("weights",), "a state dict as safetensors"
     ),
 }
 """Each ending. The writer of another form is one more row."""

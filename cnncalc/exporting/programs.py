@@ -1,4 +1,4 @@
-"""The built module as a program of torch.export, and that as ONNX."""
+"""The built module as a program of torch.export, that as ONNX, and its weights alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnncalc.exporting.to_onnx import check_request, prepare, translate
 from cnncalc.network.expansion import build_graph
 from cnncalc.pytorch.compiler import build
 from cnncalc.pytorch.quiet import quiet
-from cnncalc.pytorch.weights import load_checkpoint
+from cnncalc.pytorch.weights import load_checkpoint, one_name_each, safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,22 @@ def write_onnx(
     prepare(model, graph)
     with quiet():
         translate(_program(model, graph), model, file, opset=opset)
+
+
+def write_state(network: Architecture, file: Path, *, weights: Any = None) -> None:
+    """Writes the weights as `torch.save` does. Raises `UsageError` for wrong weights."""
+    torch.save(_model(network, weights).state_dict(), file)
+
+
+def write_safetensors(network: Architecture, file: Path, *, weights: Any = None) -> None:
+    """Writes the weights as safetensors: those that nodes share once, by their first name.
+
+    Raises:
+        UsageError: wrong weights, or the package is missing.
+    """
+    save = safetensors().save_file
+    model = _model(network, weights)
+    save(one_name_each(model), file)
 
 
 def _model(network: Architecture, weights: Any) -> torch.nn.Module:

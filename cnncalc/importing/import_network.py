@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis.analyze import analyze_graph
@@ -13,10 +14,11 @@ from cnncalc.importing.writing.chains import arranged
 from cnncalc.importing.writing.entries import FLAT, NamelessError, entries_of, give_names
 from cnncalc.importing.writing.yaml import Writer, to_yaml
 from cnncalc.network.expansion import build_graph
+from cnncalc.pytorch.pairing import TURNED
 from cnncalc.spec.architecture import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -32,7 +34,8 @@ class Imported(NamedTuple):
     notes: tuple[str, ...]
     """What is not in the spec."""
     weights: dict[str, str]
-    """Our name of each tensor of the built module, and its name in the source, if kept alike."""
+    """Our name of each tensor of the built module, and its name in the source; with `^T` behind it
+    if its transpose is kept there. The spec holds them as well, where they differ."""
 
     @property
     def text(self) -> str:
@@ -47,7 +50,7 @@ def import_network(
     call: str | None = None,
     blocks: bool = False,
 ) -> Imported:
-    """The spec of `torchvision:resnet50`, `package.module:function`, a .pt2 or an .onnx file.
+    """The spec of `torchvision:resnet50`, `module:function`, `file.py:function`, .pt2 or .onnx.
 
     Raises:
         UsageError: there is no such thing, or it cannot be read or followed.
@@ -56,8 +59,7 @@ def import_network(
 
     try:
         sketch = read_source(source, input_shape=input_shape, call=call)
-        network = imported(sketch, source=f"imported from {source}", blocks=blocks)
-        return network._replace(notes=(*network.notes, *_turned(sketch)))
+        return imported(sketch, source=f"imported from {source}", blocks=blocks)
     except CnncalcError:
         raise
     except Exception as error:
@@ -79,18 +81,25 @@ def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Impor
     except NamelessError:
         spec, weights = _written(sketch, entries_of(steps, FLAT), blocks=False)
     about = {"source": source} if source else {}
-    return Imported({"name": sketch.name, **about, **spec}, tuple(sketch.notes), weights)
+    spec = {"name": sketch.name, **about, **spec}
+    if origin := _origin(weights):
+        spec["imported"] = origin
+    return Imported(spec, tuple(sketch.notes), weights)
 
 
-def _turned(sketch: Sketch) -> list[str]:
-    """Matrices that are used transposed and that `load_weights` could not tell from others."""
-    names = dict.fromkeys(
-        weight.name
-        for operation in sketch.operations()
-        for weight in operation.weights.values()
-        if weight.turned and len({*weight.shape}) == 1 and weight.name.endswith("weight")
-    )
-    return [f"{name} is used as x @ {name}: the layer's weight is its transpose" for name in names]
+def _origin(weights: Mapping[str, str]) -> dict[str, Any]:
+    """What the spec keeps of the source: names of modules, or of tensors that are called otherwise
+    in them, where ours differ.
+    """
+    names: dict[str, str] = {}
+    for ours, theirs in weights.items():
+        module, _, last = ours.rpartition(".")
+        other, _, their_last = theirs.rpartition(".")
+        alike = module and other and last == their_last
+        names |= {module: other} if alike else {ours: theirs}
+    uses = Counter(names.values())
+    names = {ours: name for ours, name in names.items() if ours != name or uses[name] > 1}
+    return {"weights": names} if names else {}
 
 
 def _written(
@@ -107,10 +116,9 @@ def _written(
         spec["blocks"] = writer.declared()
     spec["layers"] = writer.items(entries)
     weights = {
-        f"{'.'.join(path)}.{name}": weight.name
+        f"{'.'.join(path)}.{name}": weight.name + TURNED * weight.turned
         for operation, path in writer.paths.items()
         for name, weight in operation.weights.items()
-        if not weight.turned
     }
     return spec, weights
 

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from cnncalc.spec import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
 
     from cnncalc.importing.sketch.operations import Sketch
 
@@ -30,7 +31,9 @@ INPUT_SHAPES = {
 TORCHVISION = "torchvision"
 PLACES = ("torchvision.models", "torchvision.models.segmentation", "torchvision.models.video")
 """Where `torchvision:name` is looked for."""
-FORMS = "torchvision:resnet50, package.module:function, a .pt2 file or an .onnx file"
+FORMS = (
+    "torchvision:resnet50, package.module:function, file.py:function, a .pt2 file or an .onnx file"
+)
 
 
 def is_file(source: str) -> bool:
@@ -162,9 +165,7 @@ def _named(source: str, module: str, name: str) -> Callable[..., Any]:
     from cnncalc.importing.from_torch.tracing import a_thing
 
     try:
-        if find_spec(module.partition(".")[0]) is None:
-            raise UsageError(f"{source}: there is no module {module.partition('.')[0]!r}")
-        found: Any = import_module(module)
+        found: Any = _run_file(source, module) if module.endswith(".py") else _run(source, module)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
@@ -182,6 +183,26 @@ def _named(source: str, module: str, name: str) -> Callable[..., Any]:
             f"{source}: is {a_thing(found)}, not a function or class that makes a module"
         )
     return found  # type: ignore[no-any-return]
+
+
+def _run(source: str, module: str) -> ModuleType:
+    if find_spec(module.partition(".")[0]) is None:
+        raise UsageError(f"{source}: there is no module {module.partition('.')[0]!r}")
+    return import_module(module)
+
+
+def _run_file(source: str, file: str) -> ModuleType:
+    """The module that a file is, which sees the files beside it, as `python file.py` does."""
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise UsageError(f"{source}: there is no file {file}")
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.path.insert(0, str(path.parent))
+    module = sys.modules[path.stem] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _read_pt2(file: str) -> Sketch:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Activation, Shape, write_shape
+from cnncalc.layers.base import Activation, Shape
 from cnncalc.layers.types import Positive
 from cnncalc.maths.windows import SAME, WHOLE, Reach
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ class Silu(Activation):
     """x·sigmoid(x), also called swish."""
 
     kind = "silu"
+    also_called = ("swish",)
     torch_name = "SiLU"
 
 

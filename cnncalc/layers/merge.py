@@ -6,9 +6,10 @@ import operator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Layer, Shape, Weights, write_shape
+from cnncalc.layers.base import Layer, Shape, Weights
 from cnncalc.maths.formula import ZERO, Expr, product, total
 from cnncalc.maths.windows import SAME, WHOLE, Reach
+from cnncalc.wording import write_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ class Merge(Layer):
         return getattr(nn, self.torch_name)()
 
     def _mismatch(self, xs: tuple[Shape, ...], rule: str) -> ShapeError:
-        received = ", ".join(write_shape(x) for x in xs)
+        received = write_shapes(xs)
         return ShapeError(f"{rule}; received {received}")
 
 

@@ -10,10 +10,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Elementwise, Shape, Weights, write_shape
+from cnncalc.layers.base import Elementwise, Shape, Weights
 from cnncalc.layers.types import Positive, PositiveInt
 from cnncalc.maths.formula import sym
 from cnncalc.maths.windows import SAME, WHOLE, Reach, Window, grouped
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ class BatchNorm(_RunningNorm):
     """Batch normalisation: (C, *sizes) or (N,), unchanged. Ioffe & Szegedy 2015."""
 
     kind = "batch_norm"
+    also_called = ("bn",)
     torch_name = "BatchNorm"
 
     def output_shape(self, x: Shape) -> Shape:
@@ -148,6 +150,7 @@ class LocalResponseNorm(Norm):
     """Each number over those of `size` neighbouring channels: (C, *sizes). Krizhevsky 2012."""
 
     kind = "local_response_norm"
+    also_called = ("lrn",)
     size: PositiveInt
     alpha: float = 1e-4
     beta: float = 0.75

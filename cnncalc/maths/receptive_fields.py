@@ -225,14 +225,18 @@ def _uneven(axis: int, intervals: list[tuple[int, int]]) -> Uneven:
     return Uneven(axis, [low for low, _ in intervals], [high for _, high in intervals])
 
 
-def joined(fields: Sequence[Field]) -> Field:
+def joined(
+    fields: Sequence[Field], counted: Callable[[Field], Field] = lambda field: field
+) -> Field:
     """The field of a join: the hull of its operands', unit by unit.
 
-    An operand of one unit beside longer ones is broadcast: each unit sees its interval.
+    An operand of one unit beside longer ones is broadcast: each unit sees its interval. Each hull
+    on the way is handed to `counted`, which may give it up.
     """
-    result = fields[0]
-    for field in fields[1:]:
-        result = _hull(result, field)
+    first, *others = {id(field): field for field in fields}.values()
+    result = first
+    for field in others:
+        result = counted(_hull(result, field))
     return result
 
 

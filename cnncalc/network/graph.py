@@ -13,6 +13,7 @@ from cnncalc.spec.limits import MAX_NODES, check_bounds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cnncalc.spec.architecture import Imported
     from cnncalc.spec.init_section import Initialization
     from cnncalc.spec.items import Item
 
@@ -59,12 +60,13 @@ class Graph:
     input_shape: Shape
     init: Initialization
     """How the weights of its module start."""
+    imported: Imported
+    """What is known of the network that it was imported from."""
     nodes: list[Node] = field(default_factory=list)
     output: int = INPUT
     scopes: dict[str, ScopeOutput] = field(default_factory=dict)
     """Every block call, group, join and branch by its path."""
-    _shapes: dict[tuple[int, tuple[Shape, ...]], Shape] = field(default_factory=dict)
-    _layers: dict[int, Layer] = field(default_factory=dict)
+    _shapes: dict[tuple[Layer, tuple[Shape, ...]], Shape] = field(default_factory=dict)
 
     def shape_of(self, index: int) -> Shape:
         return self.input_shape if index == INPUT else self.nodes[index].output_shape
@@ -129,11 +131,10 @@ class Graph:
                 )
 
     def _infer(self, layer: Layer, shapes: tuple[Shape, ...]) -> Shape:
-        key = (id(layer), shapes)
+        key = (layer, shapes)
         known = self._shapes.get(key)
         if known is not None:
             return known
-        self._layers[id(layer)] = layer  # keeps the id from being used again
         if len(shapes) != 1 and not layer.several:
             raise ShapeError(f"takes one input; received {len(shapes)}")
         shape = tuple(int(size) for size in layer.output_shape(*shapes))

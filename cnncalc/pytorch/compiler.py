@@ -12,6 +12,7 @@ from cnncalc.network.expansion import build_graph
 from cnncalc.network.names import INPUT
 from cnncalc.pytorch.initialization import initialize, seeded
 from cnncalc.pytorch.modules import namespace
+from cnncalc.pytorch.weights import remember_names
 from cnncalc.spec.architecture import Architecture
 from cnncalc.spec.loading import load
 
@@ -66,6 +67,7 @@ def compile_graph(graph: Graph) -> fx.GraphModule:
     _share(root, graph)
     initialize(root, graph)
     model = fx.GraphModule(root, code, class_name=_class_name(graph.name))
+    remember_names(model, graph.imported.weights)
     model.train()
     return model
 

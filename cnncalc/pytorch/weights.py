@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from cnncalc.errors import UsageError
+from cnncalc.errors import UsageError, reason_of
+from cnncalc.pytorch.pairing import TURNED, Pairing, may_be_turned, trimmed, unwrapped
 from cnncalc.unpacking import check_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import ModuleType
 
-    from torch import Tensor, nn
+    from torch import Tensor, fx, nn
 
 NAMED_IN_ERRORS = 5
-ROLES = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
-"""What the tensors of PyTorch's layers are called in them."""
 
 
 class Loaded(NamedTuple):
@@ -31,6 +31,10 @@ class Loaded(NamedTuple):
     """Our tensors that kept their values."""
     unexpected: tuple[str, ...]
     """Their tensors that were not used."""
+    ordered: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """Those of `matched` that nothing but the order of both sides says."""
+    exchangeable: tuple[tuple[str, str], ...] = ()
+    """Two of theirs for each group that was left because they could change places unnoticed."""
 
 
 def load_weights(
@@ -39,69 +43,131 @@ def load_weights(
     *,
     strict: bool = True,
     map: Mapping[str, str] | None = None,  # noqa: A002 - says what it is
+    in_order: bool = False,
 ) -> Loaded:
     """Copies a state dict, our own or torchvision's for example, into `model`.
 
-    Where names and shapes are all the model's, tensors are matched by name; otherwise in order
-    among those of equal shape and role, such as `bias`, if either side has as many. Trailing axes
-    of length 1 are ignored. `map` gives their name for some of ours and overrides both.
+    What is which follows from `map` (our name -> theirs), from what the spec of an imported network
+    knows, from equal names and shapes, or from a shape and role (`weight`, `bias` …) that no other
+    tensor has. Trailing axes of length 1 are ignored. Tensors that could change places unnoticed
+    are not paired, but for bundled networks and torchvision's names, whose order was proven by
+    their outputs; `in_order` vouches that both sides hold them in the same order.
 
-    A square matrix by another name than `weight` is matched by `map` alone: it may be transposed.
+    A square matrix by another name than ours is matched by `map` alone: it may be the transpose of
+    a layer's weight, which `^T` behind its name says.
 
     Raises:
         UsageError: a name in `map` is unknown or its shapes differ; or, if `strict`, tensors of
             either side are left over. The model is then unchanged.
     """
-    own = model.state_dict()
-    matched = _mapped(own, state_dict, map or {})
-    taken = set(matched.values())
-    if _shapes(own) == _shapes(state_dict):
-        matched |= {name: name for name in own if name not in matched and name not in taken}
-        taken = set(matched.values())
-    matched |= _in_order(
-        {name: tensor for name, tensor in own.items() if name not in matched},
-        {
-            name: tensor
-            for name, tensor in state_dict.items()
-            if name not in taken and not _may_be_turned(name, tensor)
-        },
+    own, known = model.state_dict(), imported_names(model)
+    tensors = {name: state_dict[whole] for name, whole in unwrapped(state_dict).items()}
+    shown = dict(zip(tensors, state_dict, strict=True))
+    plain = {whole: name for name, whole in shown.items()}
+    chosen = {ours: plain.get(theirs, theirs) for ours, theirs in (map or {}).items()}
+    aliases = _aliases(tensors)
+    for name in {*chosen.values(), *known.values()}:
+        kept = name.removesuffix(TURNED)
+        if kept != name and kept in tensors and tensors[kept].dim() == 2:
+            tensors[name], aliases[name], shown[name] = (
+                tensors[kept].t(),
+                kept,
+                shown[kept] + TURNED,
+            )
+    pairing = Pairing(
+        {name: tensor.shape for name, tensor in own.items()},
+        {name: tensor.shape for name, tensor in tensors.items()},
+        twins=_twins(model),
+        aliases=aliases,
+        alike=lambda one, other: torch.equal(tensors[one], tensors[other]),
+        in_order=in_order,
     )
-    taken = set(matched.values())
-    missing = tuple(name for name in own if name not in matched)
-    unexpected = tuple(name for name in state_dict if name not in taken)
-    if strict and (missing or unexpected):
-        left = left_over(missing, unexpected, own, state_dict)
-        raise UsageError(f"{left}; map pairs them, strict=False leaves them")
+    pairing.run(chosen, known)
+    loaded = Loaded(
+        {ours: shown[pairing.found[ours]] for ours in own if ours in pairing.found},
+        missing=tuple(name for name in own if name not in pairing.found),
+        unexpected=tuple(shown[name] for name in pairing.unused()),
+        ordered={ours: shown[theirs] for ours, theirs in pairing.ordered.items()},
+        exchangeable=tuple((shown[one], shown[other]) for one, other in pairing.exchangeable),
+    )
+    if strict and (loaded.missing or loaded.unexpected):
+        way_out = "map pairs them, strict=False leaves them"
+        if loaded.exchangeable:
+            way_out += ", in_order=True pairs those of equal shape in order"
+        raise UsageError(f"{left_over(loaded, own, state_dict)}; {way_out}")
     with torch.no_grad():
-        for name, theirs in matched.items():
-            own[name].copy_(state_dict[theirs].reshape(own[name].shape))
-    return Loaded({name: matched[name] for name in own if name in matched}, missing, unexpected)
+        for name, theirs in pairing.found.items():
+            own[name].copy_(tensors[theirs].reshape(own[name].shape))
+    return loaded
+
+
+def remember_names(model: fx.GraphModule, names: Mapping[str, str]) -> None:
+    """Puts what the spec of an import knows where `load_weights` finds it."""
+    if names:
+        # A copy of the module keeps its meta, and pickle its attributes.
+        model.meta["imported_weights"] = vars(model)["imported_weights"] = dict(names)
+
+
+def imported_names(model: nn.Module) -> dict[str, str]:
+    """Of an imported network, our name of each tensor and its name in the source."""
+    kept = getattr(model, "meta", {}).get("imported_weights")
+    known: dict[str, str] = kept or getattr(model, "imported_weights", {})
+    names = {}
+    for name in model.state_dict():
+        module, _, last = name.rpartition(".")
+        if name in known:
+            names[name] = known[name]
+        elif module in known:
+            names[name] = f"{known[module]}.{last}"
+    return names
+
+
+def _twins(model: nn.Module) -> dict[str, str]:
+    """Names of parameters that have another name before, which is beside them."""
+    first: dict[int, str] = {}
+    named = model.named_parameters(remove_duplicate=False)
+    twins = {name: first.setdefault(id(parameter), name) for name, parameter in named}
+    return {name: other for name, other in twins.items() if other != name}
+
+
+def _aliases(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names of tensors that are another one before, which is beside them: the same numbers."""
+    first: dict[tuple[object, ...], str] = {}
+    aliases = {}
+    for name, tensor in tensors.items():
+        if tensor.numel() and tensor.device.type != "meta":
+            place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+            other = first.setdefault(place, name)
+            if other != name:
+                aliases[name] = other
+    return aliases
 
 
 def load_checkpoint(model: nn.Module, file: str | os.PathLike[str]) -> None:
     """Copies the weights of a file into `model`, as `load_weights` does.
 
-    The file holds a state dict, or a dict with one under `model` or `state_dict`.
+    The file is a `.safetensors`, or holds a state dict, alone or under `model` or `state_dict`.
 
     Raises:
         UsageError: it cannot be read, is no such file, or its tensors do not fit the model.
     """
     state = read_state(file)
-    own = model.state_dict()
     loaded = load_weights(model, state, strict=False)
     if loaded.missing or loaded.unexpected:
-        left = left_over(loaded.missing, loaded.unexpected, own, state)
-        raise UsageError(f"{os.fspath(file)}: {left}")
+        raise UsageError(f"{os.fspath(file)}: {left_over(loaded, model.state_dict(), state)}")
 
 
 def read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a file, or under `model` or `state_dict` of it; it can run nothing.
+    """The state dict of a `.safetensors`, or in a file of `torch.save`, alone or under `model` or
+    `state_dict`; it can run nothing.
 
     Raises:
         UsageError: it cannot be read, or holds none.
     """
     name = os.fspath(file)
     try:
+        if name.endswith(".safetensors"):
+            return _read_safetensors(name)
         check_members(file)
         data = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -124,99 +190,60 @@ def read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
     return data
 
 
-def _mapped(
-    own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], chosen: Mapping[str, str]
-) -> dict[str, str]:
-    for name, other in chosen.items():
-        if name not in own or other not in theirs:
-            side, wrong = ("model", name) if name not in own else ("state dict", other)
-            raise UsageError(f"map: the {side} has no tensor {wrong!r}")
-        if _shape(own[name]) != _shape(theirs[other]):
-            shapes = f"{tuple(own[name].shape)} and {tuple(theirs[other].shape)}"
-            raise UsageError(f"map: {name} and {other} differ in shape: {shapes}")
-    return dict(chosen)
+def _read_safetensors(name: str) -> dict[str, Tensor]:
+    load = safetensors().load_file
+    try:
+        state: dict[str, Tensor] = load(name)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a package that states no class of its own
+        raise UsageError(f"{name}: is damaged, or no safetensors: {reason_of(error)}") from None
+    if not state:
+        raise UsageError(f"{name}: holds no tensors")
+    return state
 
 
-def _in_order(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
-    """Ours and theirs, one after another among those of equal shape and role, if as many."""
-    if all(_last(name).isdigit() for name in theirs) and _in_turn(own) == _in_turn(theirs):
-        return dict(zip(own, theirs, strict=True))  # the names say nothing, the order all
-    found: dict[str, str] = {}
-    others = _by_shape(theirs)
-    for shape, names in _by_shape(own).items():
-        given = {name: _last(name) for name in others.get(shape, ())}
-        words = {*given.values()} - ROLES
-        roles = {name: _role(name, words) for name in names}
-        # Words that say nothing to us mean the one role that no other name of theirs has.
-        rest = {*roles.values()} - {*given.values()}
-        if len(rest) == 1:
-            strange = words - {*roles.values()}
-            given |= {name: next(iter(rest)) for name in given if given[name] in strange}
-        for role in {*roles.values()}:
-            mine = [name for name in names if roles[name] == role]
-            same = [name for name in given if given[name] == role]
-            if len(mine) == len(same):
-                found |= zip(mine, same, strict=True)
-    return found
+def safetensors() -> ModuleType:
+    """The package's functions for PyTorch. Raises `UsageError` if it is not installed."""
+    try:
+        return import_module("safetensors.torch")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "safetensors":
+            raise
+        raise UsageError("safetensors is not installed: pip install safetensors") from None
 
 
-def _in_turn(tensors: Mapping[str, Tensor]) -> list[tuple[int, ...]]:
-    return [*map(_shape, tensors.values())]
+def one_name_each(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict without further names of a parameter, which `load_weights` does without."""
+    twins = _twins(model)
+    return {
+        name: each.contiguous() for name, each in model.state_dict().items() if name not in twins
+    }
 
 
-def _by_shape(tensors: Mapping[str, Tensor]) -> dict[tuple[int, ...], list[str]]:
-    found: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for name, tensor in tensors.items():
-        found[_shape(tensor)].append(name)
-    return found
-
-
-def _role(name: str, words: set[str]) -> str:
-    """The one of their own words that a name of ours holds, numbered or not; else its last part."""
-    parts = (part.rstrip("0123456789") for part in name.split("."))
-    return next((part for part in parts if part in words), _last(name))
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _may_be_turned(name: str, tensor: Tensor) -> bool:
-    """Whether it may be the W of `x @ W`, which is a layer's weight transposed, of one shape."""
-    square = tensor.dim() == 2 and tensor.shape[0] == tensor.shape[1] > 1
-    return square and _last(name) not in ROLES
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: _shape(tensor) for name, tensor in tensors.items()}
-
-
-def _shape(tensor: Tensor) -> tuple[int, ...]:
-    """The shape without trailing axes of length 1."""
-    sizes = [*tensor.shape]
-    while sizes and sizes[-1] == 1:
-        sizes.pop()
-    return tuple(sizes)
-
-
-def left_over(
-    missing: tuple[str, ...],
-    unexpected: tuple[str, ...],
-    own: Mapping[str, Tensor],
-    theirs: Mapping[str, Tensor],
-) -> str:
-    """Names tensors of either side that have no counterpart, with their shapes."""
+def left_over(loaded: Loaded, own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str:
+    """Names tensors of either side that have no counterpart, with their shapes, and why."""
+    if loaded.exchangeable:
+        one, other = loaded.exchangeable[0]
+        count = len(own) - len(loaded.matched)
+        return (
+            f"{one} and {other}, both {tuple(theirs[one].shape)}, could change places unnoticed:"
+            f" no name says which of the model's tensors they are ({count} are unpaired)"
+        )
     parts = []
-    for side, names, tensors in (("model", missing, own), ("state dict", unexpected, theirs)):
+    sides = (("model", loaded.missing, own), ("state dict", loaded.unexpected, theirs))
+    for side, names, tensors in sides:
         if names:
             shown = ", ".join(
                 f"{name} {tuple(tensors[name].shape)}" for name in names[:NAMED_IN_ERRORS]
             )
             more = " …" if len(names) > NAMED_IN_ERRORS else ""
             parts.append(f"{len(names)} of the {side}: {shown}{more}")
-    alike = {_shape(own[name]) for name in missing} & {_shape(theirs[name]) for name in unexpected}
-    if alike:
+    alike = {trimmed(own[name].shape) for name in loaded.missing}
+    if alike & {trimmed(theirs[name].shape) for name in loaded.unexpected}:
         parts.append("which of equal shape belong together does not follow from their names")
+    if any(may_be_turned(theirs[name].shape) for name in loaded.unexpected):
+        parts.append("a square matrix may be the transpose of a layer's weight")
     return f"tensors without a counterpart, {'; '.join(parts)}"
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnncalc.layers.base import write_shape
+from cnncalc.analysis.figures import FIGURES
 from cnncalc.render.columns import share_of
-from cnncalc.render.figures import group, scale, scale_bytes
-from cnncalc.wording import printable, some
+from cnncalc.render.figures import scale, scale_bytes, write_figure
+from cnncalc.wording import printable, some, write_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from cnncalc.analysis.summary import Summary
     from cnncalc.render.columns import Column
 
-ALWAYS_EXPLAINED = ("parameters", "multiply-adds")
+FIELD = "receptive field"
+CONVENTION_OF_FIELDS = "input pixels, not clipped to the image"
 MAX_LISTED = 8
 
 
@@ -42,6 +43,20 @@ def tabulate(summary: Summary, columns: tuple[Column, ...]) -> Cells:
     return Cells(columns, rows, _totals(summary, columns), title, notes(summary, columns), bars)
 
 
+def fitting(
+    summary: Summary,
+    columns: tuple[Column, ...],
+    narrower: Iterable[Collection[str]],
+    fits: Callable[[Cells], bool],
+) -> Cells:
+    """The cells of `columns` without the first of the choices to leave out that lets them fit."""
+    for dropped in ((), *narrower):
+        cells = tabulate(summary, tuple(each for each in columns if each.name not in dropped))
+        if fits(cells):
+            break
+    return cells
+
+
 def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:
     totals = summary.totals
     cells = []
@@ -51,8 +66,7 @@ def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:
         elif column.total is None:
             cells.append("")
         else:
-            value = getattr(totals, column.total)
-            cells.append(scale_bytes(value) if column.total.endswith("_bytes") else group(value))
+            cells.append(write_figure(column.total, totals.figures[column.total]))
     if not any(cells):
         return None
     cells[0] = cells[0] or "total"
@@ -61,8 +75,6 @@ def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:
 
 def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
     """The totals for people, what is not counted, the conventions of the columns, the source."""
-    from cnncalc.analysis.analyze import CONVENTIONS
-
     totals = summary.totals
     size = f"{scale(totals.parameters)} parameters"
     if totals.frozen_parameters:
@@ -73,7 +85,7 @@ def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
         f" weights {scale_bytes(totals.weight_bytes)},"
         f" activations {scale_bytes(totals.activation_bytes)}"
     ]
-    explained = {*ALWAYS_EXPLAINED, *(column.convention for column in columns)}
+    explained = {column.convention for column in columns}
     if totals.unknown:
         lines.append(
             "incomplete, what has no layer is counted in nothing:"
@@ -82,12 +94,18 @@ def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
     if totals.uncounted and "flops" in explained:
         lines.append(f"flops of {', '.join(totals.uncounted)} are not counted")
     unknown = any(None in row.receptive_field.size for row in summary.layers)
-    if unknown and "receptive field" in explained:
+    if unknown and FIELD in explained:
         why = (
             "behind what has no layer" if totals.unknown else "too many units to follow one by one"
         )
         lines.append(f"a dash for a receptive field: {why}")
-    lines += [line for line in CONVENTIONS if line.partition(":")[0] in explained]
+    lines += [
+        f"{figure.title}: {figure.convention}"
+        for figure in FIGURES.values()
+        if figure.always_explained or (figure.convention and figure.title in explained)
+    ]
+    if FIELD in explained:
+        lines.append(f"{FIELD}: {CONVENTION_OF_FIELDS}")
     if summary.source:
         lines.append(f"source: {summary.source.strip()}")
     return [*map(printable, lines)]

@@ -9,21 +9,20 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnncalc.analysis.figures import FIGURES
 from cnncalc.errors import UsageError, did_you_mean
-from cnncalc.layers.base import write_shape
 from cnncalc.render.figures import (
     field_formula,
-    group,
-    scale_bytes,
     shape_formula,
     worked,
-    write_axes,
+    write_figure,
 )
-from cnncalc.wording import printable
+from cnncalc.wording import printable, times, write_axes, write_shape, write_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
+    from cnncalc.analysis.figures import Figure
     from cnncalc.analysis.summary import LayerSummary, Summary
 
 
@@ -35,7 +34,7 @@ class Column(NamedTuple):
     cell: Callable[[LayerSummary, Summary], str]
     exact: Callable[[LayerSummary, Summary], Any]
     total: str | None = None
-    """The field of `Totals` that the column sums to."""
+    """The figure that the column sums to."""
     numeric: bool = False
     formula_of: str | None = None
     """The column of the figures that these worked formulas lead to."""
@@ -66,18 +65,8 @@ def _inputs(row: LayerSummary) -> str:
     return ", ".join(parts)
 
 
-def _weights(row: LayerSummary) -> str:
-    return ", ".join(write_shape(shape) for shape in row.weights.values())
-
-
 def _input_layer(row: LayerSummary, _: Summary) -> str:
     return f"{_inputs(row)} · {printable(row.layer)}"
-
-
-def _plain(shape: Sequence[int | None]) -> str:
-    if all(size is None for size in shape):
-        return ""
-    return "x".join("" if size is None else str(size) for size in shape)
 
 
 def _text(name: str) -> Column:
@@ -90,19 +79,20 @@ def _text(name: str) -> Column:
     return Column(name, name, cell, exact)
 
 
-def _number(
-    name: str, title: str, *, convention: str = "", write: Callable[[int], str] = group
-) -> Column:
-    """A column of an integer field; a dash where it is unknown."""
+def _number(figure: Figure) -> Column:
+    """A column of a figure; a dash where it is unknown."""
+    name = figure.name
 
     def cell(row: LayerSummary, _: Summary) -> str:
-        value = getattr(row, name)
-        return "–" if value is None else write(value)
+        value = row.figures[name]
+        return "–" if value is None else write_figure(name, value)
 
     def exact(row: LayerSummary, _: Summary) -> Any:
-        return getattr(row, name)
+        return row.figures[name]
 
-    return Column(name, title, cell, exact, name, numeric=True, convention=convention)
+    return Column(
+        name, figure.title, cell, exact, name, numeric=True, convention=_convention_of(figure)
+    )
 
 
 def _axes(name: str, title: str, part: str) -> Column:
@@ -112,24 +102,51 @@ def _axes(name: str, title: str, part: str) -> Column:
         return write_axes(getattr(row.receptive_field, part))
 
     def exact(row: LayerSummary, _: Summary) -> str:
-        return _plain(getattr(row.receptive_field, part))
+        return times(getattr(row.receptive_field, part))
 
     return Column(name, title, cell, exact, convention="receptive field")
 
 
-def _formula(figure: str, title: str, convention: str = "") -> Column:
+def _formula(figure: Figure) -> Column:
     """A column of worked formulas with their results: `32·(5²·1 + 1) = 832`."""
+    name = figure.name
 
     def exact(row: LayerSummary, _: Summary | None = None) -> str:
-        formula = getattr(row.formulas, figure)
+        formula = row.formulas.figures.get(name)
         return "" if formula is None else formula.text
 
     def cell(row: LayerSummary, _: Summary) -> str:
-        value = getattr(row, figure)
-        return worked(exact(row), "–" if value is None else group(value))
+        value = row.figures[name]
+        return worked(exact(row), "–" if value is None else write_figure(name, value))
 
-    name = f"{figure}_formula"
-    return Column(name, title, cell, exact, total=figure, formula_of=figure, convention=convention)
+    return Column(
+        f"{name}_formula",
+        figure.formula,
+        cell,
+        exact,
+        total=name,
+        formula_of=name,
+        convention=_convention_of(figure),
+    )
+
+
+def _convention_of(figure: Figure) -> str:
+    return figure.title if figure.convention else ""
+
+
+_BESIDE = {"multiply_adds": Column("share", "share", _share, share_of, numeric=True)}
+"""What else is made of a figure."""
+
+
+def _of_figures(*, in_bytes: bool) -> Iterator[Column]:
+    """The columns of each figure, with what is made of it beside it."""
+    for figure in FIGURES.values():
+        if figure.in_bytes is in_bytes:
+            yield _number(figure)
+            if figure.name in _BESIDE:
+                yield _BESIDE[figure.name]
+            if figure.formula:
+                yield _formula(figure)
 
 
 COLUMNS = (
@@ -147,13 +164,13 @@ COLUMNS = (
         "input_shape",
         "input",
         lambda row, _: _inputs(row),
-        lambda row, _: " ".join(map(_plain, row.input_shapes)),
+        lambda row, _: " ".join(map(times, row.input_shapes)),
     ),
     Column(
         "output_shape",
         "output",
         lambda row, _: write_shape(row.output_shape),
-        lambda row, _: _plain(row.output_shape),
+        lambda row, _: times(row.output_shape),
     ),
     Column(
         "output_formula",
@@ -167,18 +184,10 @@ COLUMNS = (
     Column(
         "weight_shapes",
         "weight size",
-        lambda row, _: _weights(row) or "–",
-        lambda row, _: " ".join(map(_plain, row.weights.values())),
+        lambda row, _: write_shapes(row.weights.values()) or "–",
+        lambda row, _: " ".join(map(times, row.weights.values())),
     ),
-    _number("parameters", "parameters"),
-    _formula("parameters", "# parameters"),
-    _number("frozen_parameters", "frozen"),
-    _number("buffers", "buffers"),
-    _number("multiply_adds", "multiply-adds"),
-    Column("share", "share", _share, share_of, numeric=True),
-    _formula("multiply_adds", "# products"),
-    _number("flops", "flops", convention="flops"),
-    _formula("flops", "flops", convention="flops"),
+    *_of_figures(in_bytes=False),
     _axes("receptive_field", "receptive field", "size"),
     Column(
         "receptive_field_formula",
@@ -192,16 +201,16 @@ COLUMNS = (
     ),
     _axes("jump", "jump", "jump"),
     _axes("start", "start", "start"),
-    _number("weight_bytes", "weight bytes", write=scale_bytes),
-    _number("activation_bytes", "activation bytes", write=scale_bytes),
+    *_of_figures(in_bytes=True),
 )
 
 _BY_NAME = {column.name: column for column in COLUMNS}
 _FORMULAS = {column.formula_of: column.name for column in COLUMNS if column.formula_of}
 _ALIASES = {"input": "input_shape", "output": "output_shape", "products": "multiply_adds"}
 
+DEFAULT = "default"
 PRESETS: dict[str, tuple[str, ...]] = {
-    "default": (
+    DEFAULT: (
         "name",
         "layer",
         "output_shape",
@@ -236,7 +245,7 @@ def choose(names: str | Iterable[str] | None, *, formulas: bool = False) -> tupl
     Raises:
         UsageError: there is no such column, or none is named.
     """
-    names = "default" if names is None else names
+    names = DEFAULT if names is None else names
     asked = names.split(",") if isinstance(names, str) else names
     wanted: list[str] = []
     for part in filter(None, map(str.strip, asked)):

@@ -31,7 +31,7 @@ def render(
     for row in summary.layers:
         writer.writerow(csv_cell(column.exact(row, summary)) for column in chosen)
     totals = [
-        getattr(summary.totals, column.total) if column.total and not column.formula_of else ""
+        summary.totals.figures[column.total] if column.total and not column.formula_of else ""
         for column in chosen
     ]
     if any(value != "" for value in totals):

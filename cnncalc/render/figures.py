@@ -1,8 +1,10 @@
-"""How figures are written for people: `460,800`, `138.4 M`, `97.7 MiB`, `7×7`."""
+"""How figures are written for people: `460,800`, `138.4 M`, `97.7 MiB`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from cnncalc.analysis.figures import FIGURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,11 +36,9 @@ def scale_bytes(value: int) -> str:
     return f"{value} B"
 
 
-def write_axes(values: Sequence[int | None]) -> str:
-    """A figure for each axis, `7×7`; a dash where there is none."""
-    if all(value is None for value in values):
-        return "–"
-    return "×".join("–" if value is None else str(value).replace("-", "−") for value in values)
+def write_figure(name: str, value: int) -> str:
+    """A figure of a row, or its sum."""
+    return scale_bytes(value) if FIGURES[name].in_bytes else group(value)
 
 
 def shape_formula(shape: Iterable[Expr]) -> str:

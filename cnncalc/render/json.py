@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnncalc.analysis.figures import FIGURES
 from cnncalc.errors import UsageError
 from cnncalc.render.figures import field_formula, shape_formula
 from cnncalc.wording import json_lines
@@ -46,18 +47,7 @@ def to_dict(summary: Summary) -> dict[str, Any]:
         "dtype": summary.dtype,
         "layers": [_layer(row) for row in summary.layers],
         "totals": {
-            **{
-                name: getattr(totals, name)
-                for name in (
-                    "parameters",
-                    "frozen_parameters",
-                    "buffers",
-                    "multiply_adds",
-                    "flops",
-                    "weight_bytes",
-                    "activation_bytes",
-                )
-            },
+            **totals.figures,
             "receptive_field": _field(totals.receptive_field),
             "uncounted": totals.uncounted,
             **({"unknown": totals.unknown} if totals.unknown else {}),
@@ -68,39 +58,40 @@ def to_dict(summary: Summary) -> dict[str, Any]:
 def _layer(row: LayerSummary) -> dict[str, Any]:
     formulas = row.formulas
     data = {
-        name: getattr(row, name)
-        for name in (
-            "name",
-            "kind",
-            "layer",
-            "inputs",
-            "input_shapes",
-            "output_shape",
-            "weights",
-            "parameters",
-            "frozen_parameters",
-            "buffers",
-            "multiply_adds",
-            "flops",
-        )
-    }
-    data |= {
+        "name": row.name,
+        "kind": row.kind,
+        "layer": row.layer,
+        "inputs": row.inputs,
+        "input_shapes": row.input_shapes,
+        "output_shape": row.output_shape,
+        "weights": row.weights,
+        **_figures(row, in_bytes=False),
         "receptive_field": _field(row.receptive_field),
-        "weight_bytes": row.weight_bytes,
-        "activation_bytes": row.activation_bytes,
+        **_figures(row, in_bytes=True),
         "formulas": {
             "output_shape": shape_formula(formulas.output_shape),
-            "parameters": _text(formulas.parameters),
-            "multiply_adds": _text(formulas.multiply_adds),
-            "flops": _text(formulas.flops),
+            **{
+                name: _text(formulas.figures.get(name))
+                for name, figure in FIGURES.items()
+                if figure.formula
+            },
             "receptive_field": field_formula(formulas.receptive_field) or None,
+            **{
+                name: _text(formula)
+                for name, formula in formulas.figures.items()
+                if row.figures[name] and not FIGURES[name].formula
+            },
         },
     }
-    if row.frozen_parameters:
-        data["formulas"]["frozen_parameters"] = _text(formulas.frozen_parameters)
     if row.shares is not None:
         data["shares"] = row.shares
     return data
+
+
+def _figures(row: LayerSummary, *, in_bytes: bool) -> dict[str, int | None]:
+    return {
+        name: value for name, value in row.figures.items() if FIGURES[name].in_bytes is in_bytes
+    }
 
 
 def _text(formula: Expr | None) -> str | None:

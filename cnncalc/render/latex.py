@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cnncalc.render.cells import tabulate
+from cnncalc.render.cells import fitting, tabulate
 from cnncalc.render.columns import NARROWER, NARROWER_FORMULAS, choose
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def render(
     cells = tabulate(summary, choose(columns, formulas=formulas))
     long = len(cells.rows) > ROWS_OF_A_PAGE
     if long and columns is None:
-        cells = _fitting(summary, cells, NARROWER_FORMULAS if formulas else NARROWER)
+        narrower = NARROWER_FORMULAS if formulas else NARROWER
+        cells = fitting(summary, cells.columns, narrower, lambda cells: sum(_widths(cells)) <= LINE)
     maths = [column.formula_of is not None for column in cells.columns]
     head = _row([escape(column.title) for column in cells.columns])
     body = [_row([*map(_cell, row, maths)]) for row in cells.rows]
@@ -123,17 +124,6 @@ def _long(cells: Cells, head: str, rows: list[str]) -> list[str]:
         r"\bottomrule",
         r"\end{longtable}}",
     ]
-
-
-def _fitting(summary: Summary, cells: Cells, narrower: Sequence[Sequence[str]]) -> Cells:
-    """The default columns, without those that are too wide for a page."""
-    fitting = cells
-    for dropped in ((), *narrower):
-        kept = tuple(column for column in cells.columns if column.name not in dropped)
-        fitting = tabulate(summary, kept)
-        if sum(_widths(fitting)) <= LINE:
-            break
-    return fitting
 
 
 def _widths(cells: Cells) -> list[int]:

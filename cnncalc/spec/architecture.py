@@ -15,7 +15,7 @@ from cnncalc.errors import (
     did_you_mean,
     shorten,
 )
-from cnncalc.layers import find
+from cnncalc.layers import own
 from cnncalc.spec.arithmetic import FUNCTIONS
 from cnncalc.spec.complaints import check_brackets, unknown_key, validated
 from cnncalc.spec.expressions import CONSTANTS, evaluate, is_expression, worked_out
@@ -34,8 +34,8 @@ FLOW_NAMES = ("in_channels", "in_size", "index")
 """What an expression sees beside parameters."""
 ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
 """What may stand beside the kind in an item."""
-SUGAR = ("layers", "residual", "group")
-"""Words of the format that are no layer kinds."""
+SUGAR: dict[str, tuple[str, ...]] = {"layers": ("sequential",), "residual": ("skip",), "group": ()}
+"""Words of the format that are no layer kinds, and what others call them."""
 MAX_PARAMETERS = 256
 """Most parameters of a network, or of a block."""
 EXAMPLES = {
@@ -54,6 +54,31 @@ class Block(BaseModel):
         default={}, description="Name and default of each parameter; null: required."
     )
     layers: InstanceOf[list[Any]] = Field(description="The items of the block, in order.")
+
+
+class LeftOut(BaseModel):
+    """What an imported network has and its spec has not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    parameters: dict[str, int] = Field(
+        default={}, description="Numbers in each parameter, by its name in the source."
+    )
+    outputs: list[str] = Field(default=[], description="Outputs, by name in the source.")
+    branches: list[str] = Field(default=[], description="Branches of a condition, by name.")
+
+
+class Imported(BaseModel):
+    """What `import` knows of the network that it read; not to be written by hand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    source: str = Field(default="", description="What was imported.")
+    left_out: LeftOut = Field(default=LeftOut(), description="What of it is not in this file.")
+    weights: dict[str, str] = Field(
+        default={},
+        description="Name of each module, or tensor, and its name in the source if it has another.",
+    )
 
 
 class Architecture(BaseModel):
@@ -81,6 +106,9 @@ class Architecture(BaseModel):
     )
     train: InstanceOf[dict[str, Any]] | None = Field(
         default=None, description="How the network is trained."
+    )
+    imported: InstanceOf[dict[str, Any]] = Field(
+        default={}, description="What import knows of the network that it read."
     )
 
     _data: Any = PrivateAttr(default=None)
@@ -221,6 +249,10 @@ class Architecture(BaseModel):
         fields[MAIN] = self.init
         return parse_initialization(fields, parameters)
 
+    def origin(self) -> Imported:
+        """What is known of the network that this was imported from. Raises `SpecError`."""
+        return validated(Imported, self.imported, path="imported", raw=self.imported)
+
     def portable(self) -> dict[str, Any]:
         """What `load` makes this network of again: arguments that JSON can hold."""
         return {
@@ -261,7 +293,7 @@ class Architecture(BaseModel):
             if not problem and (name in SUGAR or name in ITEM_KEYS):
                 problem = "is a word of the file format"
             if not problem:
-                problem = "is the name of a layer kind" if find(name) else ""
+                problem = "is the name of a layer kind" if own(name) else ""
             if problem:
                 raise FieldError(
                     f"{shorten(name)} {problem}",

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnncalc.errors import LimitError
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +19,7 @@ MAX_ELEMENTS = 2**53
 def check_bounds(what: str, sizes: Sequence[int]) -> None:
     """Raises `LimitError` for a tensor that no machine holds."""
     if max(sizes, default=0) >= MAX_AXIS or prod(sizes) >= MAX_ELEMENTS:
-        written = "×".join(
-            text if len(text) <= 24 else f"{text[0]}.{text[1:3]}e{len(text) - 1}"
-            for text in map(str, sizes)
-        )
         raise LimitError(
-            f"{what} of {written} is too large",
+            f"{what} of {write_shape(sizes)} is too large",
             hint="an axis is below 2³¹ and a tensor below 2⁵³ numbers",
         )

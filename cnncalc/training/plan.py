@@ -18,6 +18,7 @@ from cnncalc.training.options import RunOptions
 from cnncalc.training.processes.processes import here, in_turn
 from cnncalc.training.recipe_checks import check_data, check_recipe
 from cnncalc.training.run.warm_start import WarmStart, warm_start
+from cnncalc.wording import times
 
 if TYPE_CHECKING:
     from cnncalc.analysis.summary import Totals
@@ -92,7 +93,7 @@ def plan_run(
     output = graph.shape_of(graph.output)
     if len(output) != 1:
         raise UsageError(
-            f"{graph.name} gives {'x'.join(map(str, output))}, not one score a class;"
+            f"{graph.name} gives {times(output)}, not one score a class;"
             " end it with flatten and linear"
         )
     check_recipe(recipe, graph)

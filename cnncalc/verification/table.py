@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from cnncalc.layers.base import write_shape
-from cnncalc.render.figures import group, write_axes
-from cnncalc.render.table import fitted, plain_table, printed
-from cnncalc.wording import printable
+from cnncalc.render.figures import group
+from cnncalc.render.layout import laid_out, printed
+from cnncalc.wording import printable, write_axes, write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,15 +63,10 @@ def _totals(checks: Sequence[Check], width: int | None) -> Table:
 
 
 def _table(titles: list[str], rows: list[list[str]], width: int | None) -> Table:
-    table = plain_table(titles, right=NUMERIC)
-    columns = [*zip(titles, *rows, strict=True)]
-    if width is not None:
-        widths = fitted(columns, (title in NUMERIC for title in titles), width)
-        for column, fit in zip(table.columns, widths, strict=True):
-            column.width = fit
-    for *cells, verdict in rows:
-        table.add_row(*cells, Text(verdict, style=COLORS[verdict.partition(":")[0]]))
-    return table
+    coloured: list[list[str | Text]] = [
+        [*cells, Text(verdict, style=COLORS[verdict.partition(":")[0]])] for *cells, verdict in rows
+    ]
+    return laid_out(titles, coloured, right=NUMERIC, width=width)
 
 
 def _cell(check: Check | None) -> str:

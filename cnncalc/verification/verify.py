@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cnncalc.analysis.analyze import analyze_graph
-from cnncalc.layers.base import write_shape
 from cnncalc.network.expansion import build_graph
 from cnncalc.spec.architecture import Architecture
 from cnncalc.spec.loading import load
 from cnncalc.verification.fields.prove import prove
 from cnncalc.verification.measuring import culprit, measure
 from cnncalc.verification.result import Check, LayerChecks, Verification
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     import os
@@ -102,7 +102,7 @@ def _checks(node: Node, row: LayerSummary, ran: Ran, its: Tensors) -> list[Check
         Check("buffers", _known(row.buffers), sum(map(_numbers, its.buffers.values()))),
         Check("tensors", _named(row.weights, buffers), _named(its.weights, its.buffers)),
         Check("multiply-adds", _known(row.multiply_adds), ran.multiply_adds if fine else None),
-        Check("activation bytes", row.activation_bytes, ran.bytes if fine else None),
+        Check("activation bytes", _known(row.activation_bytes), ran.bytes if fine else None),
     ]
     return checks if fine else [Check(MODULE, "runs", ran.problem), *checks]
 

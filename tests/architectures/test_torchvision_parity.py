@@ -165,18 +165,23 @@ def randomise(model: Any, images: Any, gain: float) -> None:
     model.eval()
 
 
-@pytest.mark.parametrize("case", by_tier(COMPARED, *QUICK, name=lambda case: case.name))
-def test_the_same_output(case: Counterpart) -> None:
+def outputs_of(case: Counterpart) -> tuple[Any, Any, Any]:
+    """torchvision's network with weights of which each matters, ours without, and two images."""
     torch.manual_seed(0)
     theirs = case.torchvisions()
     seen = (3, 64, 64) if case.shape == WHOLE else case.shape
     randomise(theirs, torch.randn(2, *seen), case.gain)
     with torch.device("meta"):
         ours = case.ours()
-    ours.to_empty(device="cpu").eval()
+    return theirs, ours.to_empty(device="cpu").eval(), torch.randn(2, *case.shape)
+
+
+@pytest.mark.parametrize("case", by_tier(COMPARED, *QUICK, name=lambda case: case.name))
+def test_the_same_output(case: Counterpart) -> None:
+    """Pairs in order are those of proven_pairings.txt: scripts/pairings writes it."""
+    theirs, ours, x = outputs_of(case)
     loaded = cnncalc.load_weights(ours, theirs.state_dict())
     assert len(loaded.matched) == len(theirs.state_dict())
-    x = torch.randn(2, *case.shape)
     with torch.no_grad():
         expected, output = theirs(x), ours(x)
     scale = float(expected.abs().max())

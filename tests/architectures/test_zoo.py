@@ -11,8 +11,9 @@ from support import cnncalc_output
 from support.published import expected, reference, summary_of, write
 
 import cnncalc
+from cnncalc.analysis.listing import SORTS, listing
 from cnncalc.errors import UsageError
-from cnncalc.render.listing import SORTS, listing, listing_json, listing_table
+from cnncalc.render.listing import listing_json, listing_table
 from cnncalc.spec import bundled
 
 TORCHVISION = reference("torchvision_cnn")
@@ -178,7 +179,7 @@ def test_the_smallest_comes_first() -> None:
         ),
         ("no such thing", None, "matches 'no such thing'; cnncalc list shows the bundled networks"),
         ("", "parameter", "cannot sort by 'parameter'; did you mean parameters?"),
-        ("", "flops", "cannot sort by 'flops'; known: input, multiply-adds, name, parameters"),
+        ("", "colour", "cannot sort by 'colour'; known: activation-bytes, buffers, flops, frozen"),
     ],
 )
 def test_a_list_of_nothing_says_why(text: str, sort: str | None, message: str) -> None:

@@ -31,6 +31,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 from cnncalc.exporting import export as module  # noqa: E402
 from cnncalc.exporting import opset, programs, to_onnx  # noqa: E402
+from cnncalc.pytorch.weights import read_state  # noqa: E402
 
 TINY = network([3, 6, 6], conv(4, 3), "relu", init={"seed": 1})
 
@@ -296,6 +297,56 @@ class TestWeights:
         assert "\n" not in str(caught.value)
         assert Path("net.pt2").read_text() == "as it was"
 
+    @pytest.mark.parametrize("ending", [".pt", ".safetensors"])
+    def test_alone_in_a_file_and_back(self, ending: str, tmp_path: Path) -> None:
+        """Weights that nodes share are in it once, and come back for all of them."""
+        spec = network(
+            [4, 6, 6],
+            {"name": "a", **conv(4, 3, padding=1)},
+            "batch_norm",
+            {"name": "b", "shares": "a", **conv(4, 3, padding=1)},
+        )
+        model = cnncalc.build({**spec, "init": {"seed": 3}}).eval()
+        file = tmp_path / f"net{ending}"
+        cnncalc.export({**spec, "init": {"seed": 3}}, file)
+        cnncalc.export(spec, tmp_path / "net.pt2", weights=file)
+        x = torch.rand(2, 4, 6, 6)
+        with torch.no_grad():
+            output = torch.export.load(tmp_path / "net.pt2").module()(x)
+            torch.testing.assert_close(output, model(x))
+        other = cnncalc.build(spec, seed=4)
+        cnncalc.load_weights(other, read_state(file))
+        for ours, theirs in zip(other.parameters(), model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (None, "c.safetensors: cannot be read: No such file or directory"),
+            (b"", "c.safetensors: is damaged, or no safetensors: SafetensorError: "),
+            (b"\xff" * 64, "c.safetensors: is damaged, or no safetensors: SafetensorError: "),
+            (b"\x02" + b"\0" * 7 + b"{}", "c.safetensors: holds no tensors"),
+        ],
+    )
+    def test_wrong_safetensors_are_one_message(
+        self, content: bytes | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        if content is not None:
+            Path("c.safetensors").write_bytes(content)
+        with pytest.raises(cnncalc.UsageError, match=message) as caught:
+            cnncalc.export(TINY, "net.pt2", weights="c.safetensors")
+        assert "\n" not in str(caught.value)
+
+    def test_without_the_package_there_is_a_way_out(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "safetensors", None)
+        monkeypatch.delitem(sys.modules, "safetensors.torch", raising=False)
+        with pytest.raises(cnncalc.UsageError, match="is not installed: pip install safetensors"):
+            cnncalc.export(TINY, tmp_path / "net.safetensors")
+        assert [*tmp_path.iterdir()] == []
+
 
 class TestFiles:
     @pytest.mark.parametrize(
@@ -304,10 +355,10 @@ class TestFiles:
             (
                 ("lenet", "net.txt"),
                 2,
-                "net.txt: no export has the ending .txt; use .py, .onnx, .pt2",
+                "net.txt: no export has the ending .txt; use .py, .onnx, .pt2, .pt, .safetensors",
             ),
-            (("lenet", "net"), 2, "net: has no ending; use .py, .onnx, .pt2"),
-            (("lenet", "."), 2, ".: has no ending; use .py, .onnx, .pt2"),
+            (("lenet", "net"), 2, "net: has no ending; use .py, .onnx, .pt2, .pt, .safetensors"),
+            (("lenet", "."), 2, ".: has no ending; use .py, .onnx, .pt2, .pt, .safetensors"),
             (("lenet", "-", "--opset", "20"), 2, "- prints Python source, which holds no weights"),
             (
                 ("lenet", "net.py", "--weights", "a.pt"),
@@ -432,7 +483,7 @@ def test_parameters_input_and_variant_are_those_of_the_command_line(tmp_path: Pa
 def test_the_help_names_the_opsets() -> None:
     help_text = " ".join(invoke("export", "--help")[1].split())
     assert f"{opset.OPSETS[0]} to {opset.OPSETS[-1]}; else {opset.OPSET}" in help_text
-    endings = re.findall(r"\.(?:onnx|pt2|py)\b", help_text)
+    endings = re.findall(r"\.(?:onnx|pt2|pt|py|safetensors)\b", help_text)
     assert {*endings} == {*module.FORMS}
 
 

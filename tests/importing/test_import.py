@@ -172,6 +172,8 @@ layers:
   - global_avg_pool
   - flatten
   - {name: fc, linear: 10}
+
+imported: {weights: {residual1.body.body.conv0: body.0, concat1.branch2.down: down}}
 """
     )
 
@@ -321,11 +323,18 @@ def test_a_computed_weight_is_not_a_learnt_one(how: str, parameters: int, kinds:
     assert summary.totals.parameters == parameters
 
 
-def test_a_square_matrix_from_the_right_is_not_loaded_as_it_is() -> None:
+def test_a_square_matrix_from_the_right_is_loaded_transposed() -> None:
     module = Products("kept")
-    ours = cnncalc.build(read(module, (3, 2, 2)).spec)
+    with torch.no_grad():
+        module.w.copy_(torch.rand(12, 12))
+    spec = read(module, (3, 2, 2)).spec
+    ours = cnncalc.build(spec)
+    cnncalc.load_weights(ours, {"w": module.w})
+    x = torch.rand(2, 3, 2, 2)
+    torch.testing.assert_close(ours(x), module(x))
+    del spec["imported"]
     with pytest.raises(cnncalc.UsageError, match=r"1 of the state dict: w \(12, 12\)"):
-        cnncalc.load_weights(ours, {"w": module.w})
+        cnncalc.load_weights(cnncalc.build(spec), {"w": module.w})
 
 
 class Cropped(nn.Module):
@@ -504,7 +513,9 @@ def test_resnet50_in_blocks_reads_like_a_hand_written_one() -> None:
     with torch.device("meta"):
         model = torchvision.models.resnet50()
     network = read(model, (3, 224, 224), blocks=True)
-    assert network.text.partition("\n\n")[2] == BLOCKS
+    spec, _, names = network.text.partition("\n\n")[2].partition("\nimported:")
+    assert spec == BLOCKS
+    assert "layer1.bottleneck1.residual1.body.conv1: layer1.0.conv1" in names
     mine, ours = analyzed(network), cnncalc.analyze("resnet50")
     assert mine.totals == ours.totals
     assert set(network.weights.values()) <= set(model.state_dict())

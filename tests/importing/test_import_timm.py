@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 import cnncalc
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+from support.counting import multiply_adds  # noqa: E402
 
 pytestmark = pytest.mark.exhaustive
 NETWORKS = ("dla46_c", "ese_vovnet19b_slim", "ghostnet_050", "mobilenetv4_conv_small", "resnet10t")
-
-
-def counted(model: Any, shape: tuple[int, ...]) -> int:
-    """Multiply-adds as PyTorch counts them."""
-    with FlopCounterMode(display=False) as counter:
-        model(torch.empty(1, *shape, device="meta"))
-    return int(counter.get_total_flops()) // 2
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -30,5 +21,5 @@ def test_parameters_and_multiply_adds_are_exact(name: str) -> None:
         model = timm.create_model(name).eval()
     totals = cnncalc.analyze_module(model, (3, 64, 64)).totals
     assert totals.parameters == sum(weight.numel() for weight in model.parameters())
-    assert totals.multiply_adds == counted(model, (3, 64, 64))
+    assert totals.multiply_adds == multiply_adds(model, (3, 64, 64))
     assert totals.unknown == ()

@@ -123,26 +123,27 @@ class TestLoadWeights:
         for name, tensor in model.state_dict().items():
             assert torch.equal(tensor.flatten(), backwards[name].flatten())
 
-    def test_names_of_our_own_with_other_shapes_are_matched_in_order(self) -> None:
+    def test_names_of_our_own_with_other_shapes_are_matched_by_shape(self) -> None:
         layers = [{"linear": 2}, {"linear": 3}]
-        model = cnncalc.build({"input": [2], "layers": layers})
-        names = ["linear2.weight", "linear1.weight", "linear1.bias", "linear2.bias"]
-        sizes = [(2, 2), (3, 2), (2,), (3,)]
+        model = cnncalc.build({"input": [5], "layers": layers})
+        names = ["linear2.weight", "linear2.bias", "linear1.weight", "linear1.bias"]
+        sizes = [(2, 5), (2,), (3, 2), (3,)]
         state = {name: torch.rand(size) for name, size in zip(names, sizes, strict=True)}
         loaded = cnncalc.load_weights(model, state)
         assert loaded.matched["linear1.weight"] == "linear2.weight"
 
-    def test_map_overrides_names(self) -> None:
-        model = cnncalc.build({"input": [3], "layers": [{"linear": 3}] * 2}, seed=0)
+    def test_map_overrides_names_of_a_layer(self) -> None:
+        layers = [{"conv": {"out_channels": 3, "kernel_size": 1}}] * 2
+        model = cnncalc.build({"input": [3, 2, 2], "layers": layers}, seed=0)
         state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        loaded = cnncalc.load_weights(model, state, map={"linear1.weight": "linear2.weight"})
+        loaded = cnncalc.load_weights(model, state, map={"conv1.weight": "conv2.weight"})
         assert loaded.matched == {
-            "linear1.weight": "linear2.weight",
-            "linear1.bias": "linear1.bias",
-            "linear2.weight": "linear1.weight",
-            "linear2.bias": "linear2.bias",
+            "conv1.weight": "conv2.weight",
+            "conv1.bias": "conv2.bias",
+            "conv2.weight": "conv1.weight",
+            "conv2.bias": "conv1.bias",
         }
-        assert torch.equal(model.linear2.weight, state["linear1.weight"])
+        assert torch.equal(model.conv2.weight, state["conv1.weight"])
 
     def test_what_a_tensor_is_for_goes_before_its_place(self) -> None:
         """As ConvNeXt's, whose scales come before the other weights of a unit."""
@@ -158,23 +159,33 @@ class TestLoadWeights:
         assert model.layer_scale1.weight.tolist() == [2.0] * 3
 
     @pytest.mark.parametrize(
-        ("names", "loaded"),
+        ("names", "message"),
         [
-            (["a.weight"], 0),
-            (["a.weight", "b.weight"], 2),
-            (["a.weight", "b.weight", "head.weight"], 0),
-            (["a.weight", "b"], 0),  # b may be used as x @ b
-            (["0", "1"], 0),
+            (["a.weight"], "does not follow from their names; a square"),
+            (
+                ["a.weight", "b.weight"],
+                r"a.weight and b.weight, both \(3, 3\), could change places",
+            ),
+            (["a.weight", "b.weight", "head.weight"], "does not follow from their names; a square"),
+            (["a.weight", "b"], "does not follow from their names; a square"),  # perhaps x @ b
+            (["0", "1"], "does not follow from their names; a square"),
         ],
     )
-    def test_what_may_be_paired_wrongly_is_left(self, names: list[str], loaded: int) -> None:
+    def test_what_may_be_paired_wrongly_is_left(self, names: list[str], message: str) -> None:
         layers = [{"linear": {"out_features": 3, "bias": False}}] * 2
         model = cnncalc.build({"input": [3], "layers": layers})
         state = {name: torch.rand(3, 3) for name in names}
-        assert len(cnncalc.load_weights(model, state, strict=False).matched) == loaded
-        if not loaded:
-            with pytest.raises(cnncalc.UsageError, match="does not follow from their names; map"):
-                cnncalc.load_weights(model, state)
+        assert cnncalc.load_weights(model, state, strict=False).matched == {}
+        with pytest.raises(cnncalc.UsageError, match=message):
+            cnncalc.load_weights(model, state)
+
+    def test_order_is_taken_on_ones_word_and_told(self) -> None:
+        layers = [{"linear": {"out_features": 3, "bias": False}}] * 2
+        model = cnncalc.build({"input": [3], "layers": layers})
+        state = {"a.weight": torch.rand(3, 3), "b.weight": torch.rand(3, 3)}
+        loaded = cnncalc.load_weights(model, state, in_order=True)
+        assert loaded.matched == {"linear1.weight": "a.weight", "linear2.weight": "b.weight"}
+        assert loaded.ordered == loaded.matched
 
     @pytest.mark.parametrize(
         ("chosen", "message"),

@@ -94,7 +94,7 @@ def test_a_checkpoint_gives_the_weights_that_its_metrics_speak_of(
 
 def test_a_state_dict_of_other_names_is_read_too(tmp_path: Path) -> None:
     model = cnncalc.build(NET, seed=7)
-    theirs = {f"net.{number}": each for number, each in enumerate(model.state_dict().values())}
+    theirs = {f"module.net_{name}": each for name, each in model.state_dict().items()}
     torch.save(theirs, tmp_path / "other.pt")
     run = train(tmp_path / "run", STILL, init=tmp_path / "other.pt")
     assert same(weights(run.folder), model.state_dict())

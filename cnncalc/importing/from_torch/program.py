@@ -15,8 +15,10 @@ from torch.export.graph_signature import InputKind
 
 from cnncalc.errors import UsageError
 from cnncalc.importing.from_torch import operators, shape_operators
+from cnncalc.importing.from_torch.aliases import changes_what_is_seen_elsewhere, graphs_of
 from cnncalc.importing.from_torch.operators import FOLDED, PASSED_ON
 from cnncalc.importing.from_torch.shape_operators import BROADCAST
+from cnncalc.importing.from_torch.tracing import BATCH
 from cnncalc.importing.sketch.operations import (
     NAMED,
     Call,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
     from cnncalc.layers.base import Shape
 
+REGIONS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
+"""What torch.export makes of `with torch.no_grad():` and `with torch.autocast(…):`."""
 TRANSLATORS = {**operators.TRANSLATORS, **shape_operators.TRANSLATORS}
 
 
@@ -47,7 +51,7 @@ def read_program(program: Program, name: str) -> Sketch:
     Raises:
         UsageError: it does not take one tensor of fixed sizes, or has no tensor as its output.
     """
-    if any(map(_writes_into_a_part, program.graph.nodes)):
+    if any(map(changes_what_is_seen_elsewhere, graphs_of(program))):
         with quiet():
             program = program.run_decompositions({})  # the same without operations in place
     return _Reader(program, name).run()
@@ -102,15 +106,33 @@ class _Reader:
         self.values[tensors[0]] = self.sketch.entry
 
     def run(self) -> Sketch:
-        for node in self.program.graph.nodes:
+        output = self.read(self.program.graph_module, self.program.graph)
+        self.sketch.output = self.output(output)
+        self.note_what_is_left_out()
+        return self.sketch
+
+    def read(self, module: Any, graph: fx.Graph) -> fx.Node:
+        """Translates a graph whose inputs have their values; returns its output."""
+        for node in graph.nodes:
             if node.op == "call_function":
                 self.values[node] = self.call(node)
             elif node.op == "get_attr":
-                self.values[node] = _attribute(self.program.graph_module, str(node.target))
-            elif node.op == "output":
-                self.sketch.output = self.output(node)
-        self.note_what_is_left_out()
-        return self.sketch
+                self.values[node] = _attribute(module, str(node.target))
+        return graph.output_node()
+
+    def part_of(self, node: fx.Node) -> fx.GraphModule | None:
+        """What a region runs; of a `.pt2`, whose parts are not read, none."""
+        values = map(self.values.get, node.all_input_nodes)
+        return next((each for each in values if isinstance(each, fx.GraphModule)), None)
+
+    def region(self, node: fx.Node, module: fx.GraphModule) -> list[Any]:
+        """The values of a part that runs with other settings, such as `torch.no_grad()`."""
+        inputs = [each for each in module.graph.nodes if each.op == "placeholder"]
+        nodes = [each for each in node.args if isinstance(each, fx.Node)]
+        for inner, outer in zip(inputs, nodes[len(nodes) - len(inputs) :], strict=True):
+            self.values[inner] = self.values[outer]
+        output = self.read(module, module.graph)
+        return [*_flat(fx.map_arg(output.args, self.values.get))]
 
     def weight(self, node: fx.Node, name: str, kind: InputKind) -> Any:
         value = node.meta["val"]
@@ -127,6 +149,8 @@ class _Reader:
     def call(self, node: fx.Node) -> Any:
         if node.target is operator.getitem:
             return self.item(node)
+        if str(node.target) in REGIONS and (module := self.part_of(node)) is not None:
+            return self.region(node, module)
         values = [*_flat(fx.map_arg((node.args, node.kwargs), self.values.get))]
         if not isinstance(node.meta.get("val"), Tensor | list | tuple):
             return None  # a size
@@ -193,15 +217,19 @@ class _Reader:
         sizes = [size if isinstance(size, int) else 0 for size in value.shape]
         if self.has_batch(value):
             return tuple(sizes[1:])
-        if sizes and isinstance(self.batch, int) and sizes[0] % self.batch == 0:
-            return (sizes[0] // self.batch, *sizes[1:])
-        return tuple(sizes)
+        if not isinstance(self.batch, int) or self.batch < 2:
+            return tuple(sizes)
+        if self.batch != BATCH:  # a file's own, such as 2, may be any other size as well
+            several = bool(sizes) and sizes[0] % self.batch == 0
+            return (sizes[0] // self.batch, *sizes[1:]) if several else tuple(sizes)
+        rest = (size for size in sizes if size != BATCH)
+        return tuple(size // BATCH if size % BATCH == 0 else size for size in rest)
 
     def item(self, node: fx.Node) -> Any:
         source, index = node.args
         assert isinstance(source, fx.Node)
         parts = self.values.get(source)
-        if isinstance(parts, list):
+        if isinstance(parts, list | tuple):
             return parts[index]  # type: ignore[index]
         if isinstance(parts, Operation):
             return parts if index == 0 else None
@@ -245,30 +273,15 @@ class _Reader:
 
     def note_what_is_left_out(self) -> None:
         used = {w.name for each in self.sketch.operations() for w in each.weights.values()}
+        state = self.program.state_dict
+        again = {id(state[name]) for name in used if name in state}  # a tensor under two names
         self.sketch.note_left_out(
-            {name: prod(weight.shape) for name, weight in self.kept.items() if name not in used}
+            {
+                name: prod(weight.shape)
+                for name, weight in self.kept.items()
+                if name not in used and id(state.get(name)) not in again
+            }
         )
-
-
-def _writes_into_a_part(node: fx.Node) -> bool:
-    """Whether an operation in place changes a view of what others use as well."""
-    part = node.args[0] if node.op == "call_function" and node.args else None
-    name = getattr(node.target, "__name__", "").partition(".")[0]
-    if not name.endswith("_") or name.startswith("_") or not isinstance(part, fx.Node):
-        return False
-    source = _viewed(part)
-    while source is not None and len(source.users) == 1:
-        source = _viewed(source)
-    return source is not None
-
-
-def _viewed(part: fx.Node) -> fx.Node | None:
-    """What a node shows a part of."""
-    source = part.args[0] if part.op == "call_function" and part.args else None
-    returns = getattr(getattr(part.target, "_schema", None), "returns", ())
-    is_view = part.target is operator.getitem or any(each.alias_info for each in returns)
-    changes = str(getattr(part.target, "__name__", "")).partition(".")[0].endswith("_")
-    return source if is_view and not changes and isinstance(source, fx.Node) else None
 
 
 def _permuted(weight: Weight, arguments: dict[str, Any]) -> Weight:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
+from inspect import Parameter, signature
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,16 @@ from torch.overrides import TorchFunctionMode
 
 from cnncalc.errors import UsageError, reason_of, shorten
 from cnncalc.pytorch.quiet import quiet
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch.export import ExportedProgram
 
-BATCH = 2
-"""Samples that are traced: of one, an axis would be taken for the batch where it is not."""
+BATCH = 1009
+"""Samples that are traced; nothing is computed. A prime that no network's own sizes hold: what it
+divides has the batch in it."""
 _MAKERS = frozenset(
     (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.normal)
 )
@@ -62,7 +65,8 @@ def make(factory: Callable[..., Any], arguments: dict[str, Any], source: str) ->
         raise UsageError(f"{source}: makes {a_thing(made)}, not a torch.nn.Module")
     _refuse_lazy(made, source)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        return made.to_empty(device="cpu")
+        _make_fake(made)
+    return made
 
 
 def _made(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -74,9 +78,39 @@ def _made(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         return factory(**arguments)
 
 
+def _make_fake(made: nn.Module) -> None:
+    """As `to_empty`, which stumbles over a layer or tensor under two names."""
+    kept: dict[int, tuple[Any, Any]] = {}
+    for module in made.modules():
+        for held in (module._parameters, module._buffers):
+            for name, tensor in held.items():
+                if tensor is None:
+                    continue
+                if id(tensor) not in kept:
+                    empty = torch.empty_like(tensor, device="cpu")
+                    if isinstance(tensor, nn.Parameter):
+                        empty = nn.Parameter(empty, requires_grad=tensor.requires_grad)
+                    kept[id(tensor)] = (tensor, empty)  # the first, so that its id stays its own
+                held[name] = kept[id(tensor)][1]
+
+
 def _refuse_lazy(module: nn.Module, source: str) -> None:
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         raise UsageError(f"{source}: has parameters without a shape; use it once first")
+
+
+def _refuse_several_inputs(module: nn.Module, source: str) -> None:
+    try:
+        taken = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    needed = [each.name for each in taken if each.kind in kinds and each.default is each.empty]
+    if len(needed) > 1:
+        names = ", ".join(needed)
+        raise UsageError(
+            f"{source}: a network has one input; this one takes {len(needed)}: {names}"
+        )
 
 
 def a_thing(value: Any) -> str:
@@ -100,6 +134,7 @@ def trace(
         what = f"the class {module.__name__}" if isinstance(module, type) else a_thing(module)
         raise UsageError(f"{source}: is {what}, not a torch.nn.Module")
     _refuse_lazy(module, source)
+    _refuse_several_inputs(module, source)
     if not _is_shape(input_shape):
         raise UsageError(
             f"{source}: {shorten(input_shape)} is no shape of one sample, such as (3, 224, 224)"
@@ -114,7 +149,7 @@ def trace(
         with quiet(), redirect_stderr(io.StringIO()), torch.no_grad():
             return torch.export.export(module.eval(), (x,))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module can make it raise
-        shape = "×".join(map(str, input_shape))
+        shape = write_shape(input_shape)
         raise UsageError(
             f"{source}: torch.export cannot follow it on {shape}: {reason_of(error)}"
             + (f"; {hint}" if hint else "")

@@ -109,7 +109,7 @@ def to_yaml(data: Mapping[str, Any]) -> str:
     """A spec as text: short items on one line, lists of layers and joins on several."""
     lines: list[str] = []
     for key, value in data.items():
-        if lines and key in ("blocks", "layers"):
+        if lines and key in ("blocks", "layers", "imported"):
             lines.append("")
         lines += _block_entries(value) if key == "blocks" else _under(key, value, 0)
     return "\n".join(lines) + "\n"
@@ -133,7 +133,8 @@ def _under(key: str, value: Any, indent: int) -> list[str]:
     """`key: value` on one line, or the value's lines below its key."""
     pad = " " * indent
     text = _flow(value)
-    if not _is_long(value) and indent + len(key) + len(text) + 2 <= WIDTH:
+    fits = not _is_long(value) and indent + len(key) + len(text) + 2 <= WIDTH
+    if fits or not isinstance(value, list | dict):
         return [f"{pad}{key}: {text}"]
     if isinstance(value, list):
         return [f"{pad}{key}:", *_list(value, indent + 2)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cnncalc.atomic_files import draft_of
 from cnncalc.errors import UsageError, did_you_mean, torch_is_missing
 from cnncalc.runs.records import metrics_of
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     import os
@@ -99,7 +100,7 @@ def _filters(run: Path, weights: str | None) -> Figure:
         raise UsageError(f"{name} sees {channels} channels; a filter of 1 or 3 can be shown")
     low, high = kernels.amin((1, 2, 3), keepdim=True), kernels.amax((1, 2, 3), keepdim=True)
     images = ((kernels - low) / (high - low).clamp(min=1e-12)).expand(-1, 3, -1, -1)
-    size = "×".join(map(str, (channels, *sizes)))
+    size = write_shape((channels, *sizes))
     return picture(f"{saved.graph.name}, {name}: {count} filters of {size}", mosaic(images).numpy())
 
 

@@ -10,11 +10,12 @@ import torch
 
 from cnncalc.errors import UsageError
 from cnncalc.training.data.fitting.images import decode
-from cnncalc.training.data.fitting.target import Target, times
+from cnncalc.training.data.fitting.target import Target
 from cnncalc.training.device import find_device
 from cnncalc.training.feeding.batches import Preparer
 from cnncalc.training.run.saved import open_run
 from cnncalc.training.step.losses import probabilities
+from cnncalc.wording import times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
 from rich.text import Text
 
-from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.render.figures import group
 from cnncalc.render.json import SCHEMA_VERSION
-from cnncalc.render.table import GAP, fitted, plain_table, printed
+from cnncalc.render.layout import fits, laid_out, printed, title_lines
 from cnncalc.wording import json_lines, printable
 
 if TYPE_CHECKING:
@@ -25,19 +22,11 @@ if TYPE_CHECKING:
     from cnncalc.training.reports.evaluate import Evaluation
     from cnncalc.training.reports.predict import Predictions
 
-FORMATS = ("table", "json")
 MOST_COLUMNS = 50
 """Classes up to which the confusion matrix is printed in full."""
 NUMBERS = ("epochs", "steps", "val accuracy", "test accuracy", "best val loss", "seconds")
 NARROWER = ("seconds", "network", "steps", "best val loss")
 """Columns of the list of runs that a narrow terminal does without, the first of them first."""
-
-
-def check_format(name: str) -> str:
-    """The name of a format. Raises `UsageError`."""
-    if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r}; {did_you_mean(name, FORMATS)}")
-    return name
 
 
 def runs_table(records: Sequence[Record], *, width: int | None = None, color: bool = False) -> str:
@@ -56,7 +45,7 @@ def runs_table(records: Sequence[Record], *, width: int | None = None, color: bo
     ]
     titles = ["run", "network", *NUMBERS, "state"]
     for name in NARROWER:
-        if _fits([*_lines(_broken(titles, NUMBERS)), *rows], width):
+        if fits([*title_lines(titles, NUMBERS), *rows], width):
             break
         place = titles.index(name)
         titles, *rows = ([*row[:place], *row[place + 1 :]] for row in (titles, *rows))
@@ -177,11 +166,11 @@ def _by_class(evaluation: Evaluation, width: int | None) -> Table:
     if len(names) <= MOST_COLUMNS:
         matrix = [[group(count) if count else "·" for count in row] for row in e.confusion]
         full = [[*row, *counts] for row, counts in zip(rows, matrix, strict=True)]
-        if _fits([[*titles, *names], *full], width):
+        if fits([[*titles, *names], *full], width):
             return _table([*titles, *names], full, [*right, *names], width)
         numbers = [f"{place}" for place in range(len(names))]
         full = [[number, *row] for number, row in zip(numbers, full, strict=True)]
-        if _fits([["", *titles, *numbers], *full], width):
+        if fits([["", *titles, *numbers], *full], width):
             return _table(["", *titles, *numbers], full, [*right, *numbers], width)
     taken = [_taken_for(place, counts, names) for place, counts in enumerate(e.confusion)]
     rows = [[*row, other] for row, other in zip(rows, taken, strict=True)]
@@ -197,34 +186,10 @@ def _taken_for(place: int, counts: Sequence[int], names: Sequence[str]) -> str:
     return f"{names[-other]} ({group(count)})"
 
 
-def _lines(heads: Sequence[str]) -> list[tuple[str, ...]]:
-    """Heads of several lines as a row of the table for each of these."""
-    return [*zip_longest(*(head.split("\n") for head in heads), fillvalue="")]
-
-
-def _fits(rows: Sequence[Sequence[str]], width: int | None) -> bool:
-    widest = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    return width is None or sum(widest) + GAP * (len(widest) - 1) <= width
-
-
-def _broken(titles: Sequence[str], right: Collection[str]) -> list[str]:
-    """Titles, those of figures with a line for each word."""
-    return [title.replace(" ", "\n") if title in right else title for title in titles]
-
-
 def _table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str], width: int | None
 ) -> Table:
-    table = plain_table(titles, right=right)
-    if width is not None:
-        heads = titles if _fits([titles, *rows], width) else _broken(titles, right)
-        columns = [*zip(*_lines(heads), *rows, strict=True)]
-        widths = fitted(columns, (title in right for title in titles), width)
-        for column, head, fit in zip(table.columns, heads, widths, strict=True):
-            column.header, column.width = head, fit
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return laid_out(titles, rows, right=right, width=width, breaks_titles=True)
 
 
 def _number(value: float | None, places: int) -> str:

@@ -49,17 +49,13 @@ def warm_start(path: str | os.PathLike[str], graph: Graph, *, partial: bool = Fa
     with torch.device("meta"):
         model = compile_graph(graph)
     own, source = model.state_dict(), os.fspath(path)
-    same = [name for name in own if name in state and own[name].shape == state[name].shape]
-    if partial and same:
-        named = {name: state[name] for name in same}
-        loaded = load_weights(model, named, strict=False, map={name: name for name in same})
-    else:
-        loaded = load_weights(model, state, strict=False)
-        left = loaded.missing or loaded.unexpected
-        if left and (not partial or not loaded.matched):
-            text = left_over(loaded.missing, loaded.unexpected, own, state)
-            way_out = "; --init-partial starts those of the model anew" if loaded.matched else ""
-            raise UsageError(f"{source}: {text}{way_out}")
+    loaded = load_weights(model, state, strict=False)
+    left = loaded.missing or loaded.unexpected
+    if left and (not partial or not loaded.matched or loaded.exchangeable):
+        text = left_over(loaded, own, state)
+        may_start = loaded.matched and not loaded.exchangeable
+        way_out = "; --init-partial starts those of the model anew" if may_start else ""
+        raise UsageError(f"{source}: {text}{way_out}")
     tensors = {ours: state[theirs] for ours, theirs in loaded.matched.items()}
     return WarmStart(source, tensors, loaded.missing)
 

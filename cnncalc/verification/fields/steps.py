@@ -25,6 +25,7 @@ from cnncalc.layers.merge import Merge
 from cnncalc.layers.norm import LocalResponseNorm, Norm
 from cnncalc.maths.receptive_fields import UNKNOWN, Constant, Field, Uneven, Unknown, through
 from cnncalc.verification.fields.transparent import transparent, zero_padded
+from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -285,7 +286,7 @@ def _intervals(before: list[Field], operands: tuple[Seen, ...]) -> Iterator[Inte
 
 def describe(place: Place) -> str:
     """`unit 3×7`."""
-    return f"unit {'×'.join(map(str, place.values()))}" if place else "the whole output"
+    return f"unit {write_shape(place.values())}" if place else "the whole output"
 
 
 def write_interval(interval: Interval) -> str:

@@ -14,8 +14,9 @@ from cnncalc.cores import cores
 from cnncalc.errors import CorruptImageError, ImageError, UsageError
 from cnncalc.training.data.dataset import Files, Stream
 from cnncalc.training.data.fitting.statistics import evenly_spaced
-from cnncalc.training.data.fitting.target import Target, times
+from cnncalc.training.data.fitting.target import Target
 from cnncalc.unpacking import check
+from cnncalc.wording import times
 
 _MODES = {1: "L", 3: "RGB"}
 _THREADS = min(8, cores())

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Split, Stream
+from cnncalc.wording import times
 
 _CHUNK = 1024
 
@@ -26,11 +27,6 @@ class Target(NamedTuple):
     def bytes(self) -> int:
         """Of one image as uint8."""
         return math.prod(self.shape)
-
-
-def times(shape: tuple[int, ...]) -> str:
-    """(3, 32, 32) as `--input` takes it: 3x32x32."""
-    return "x".join(map(str, shape))
 
 
 def check_shape(name: str, shape: tuple[int, ...], target: Target) -> None:

@@ -7,7 +7,8 @@ import torch
 
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split
-from cnncalc.training.data.fitting.target import Target, times
+from cnncalc.training.data.fitting.target import Target
+from cnncalc.wording import times
 
 _MOST = 10_000
 _BYTES = 2**29
