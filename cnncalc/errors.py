@@ -60,10 +60,6 @@ class CnncalcError(Exception):
     exit_status = 2
     process: int | None = None
     """Of several processes of one run, the one that it happened in; the first for what all met."""
-    report: str | None = None
-    """What the command line prints in place of its text; nothing where another process says it."""
-    at_once = False
-    """Whether the process ends without being torn down."""
 
     def __str__(self) -> str:
         return one_line(super().__str__(), 4 * LONGEST_MESSAGE)
@@ -117,8 +113,6 @@ class TrainingError(CnncalcError):
 
 class LostError(TrainingError):
     """A run of several processes that has lost one."""
-
-    at_once = True  # to be torn down, it would wait for the others
 
 
 class CheckError(CnncalcError):

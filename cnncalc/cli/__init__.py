@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 
 from cnncalc import __version__
 from cnncalc.cli.commands import Group
-from cnncalc.cli.output import prepare_streams, write
+from cnncalc.cli.output import prepare_streams, warn, write
 from cnncalc.errors import CnncalcError
 
 if TYPE_CHECKING:
@@ -64,12 +63,7 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
-        text = str(error) if error.report is None else error.report
-        if sys.stderr is not None and text:
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
-        if error.at_once:
-            os._exit(error.exit_status)
+        warn(str(error))
         sys.exit(error.exit_status)
     finally:
         gc.enable()

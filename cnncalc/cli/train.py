@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from contextlib import contextmanager
 from dataclasses import fields
 from inspect import Parameter, signature
 from pathlib import Path
@@ -12,9 +15,9 @@ import typer
 
 from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import say, warn, write
-from cnncalc.errors import UsageError
+from cnncalc.errors import CnncalcError, LostError, UsageError
 from cnncalc.training.options import RunOptions
-from cnncalc.training.processes.processes import is_first, one_speaks
+from cnncalc.training.processes.processes import is_first, says
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +58,19 @@ def with_run_options(below: str) -> Callable[[Callable[..., None]], Callable[...
         return command
 
     return of
+
+
+@contextmanager
+def one_speaks() -> Iterator[None]:
+    """Within, what goes wrong is said by one process of several, with its number."""
+    try:
+        yield
+    except CnncalcError as error:
+        if says(error):
+            warn(f"process {error.process}: {error}" if error.process else str(error))
+        if isinstance(error, LostError):
+            os._exit(error.exit_status)  # to be torn down, it would wait for the others
+        sys.exit(error.exit_status)
 
 
 def _field(name: str, metavar: str, help_text: str) -> Any:

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked(RunOptions):
-    """What `train` is called with."""
+class Given:
+    """What `train` trains, and on what."""
 
     network: Architecture | str | os.PathLike[str] | Mapping[str, Any]
     _: KW_ONLY
@@ -63,6 +63,11 @@ class Asked(RunOptions):
     settings: Mapping[str, Any] | None = None
     callback: Callback | None = None
     progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Asked(RunOptions, Given):
+    """What `train` is called with."""
 
 
 @jointly

@@ -228,17 +228,10 @@ def is_first() -> bool:
     return in_environment().is_first
 
 
-@contextmanager
-def one_speaks() -> Iterator[None]:
-    """Within, what goes wrong is said by one process; by one a machine before they meet."""
-    try:
-        yield
-    except CnncalcError as error:
-        own = in_environment()
-        speaks = own.local_rank == 0 if error.process is None else own.rank == error.process
-        named = f"process {error.process}: " if error.process else ""
-        error.report = f"{named}{error}" if speaks else ""
-        raise
+def says(error: CnncalcError) -> bool:
+    """Whether this process is the one to say what went wrong; one a machine before they meet."""
+    own = in_environment()
+    return own.local_rank == 0 if error.process is None else own.rank == error.process
 
 
 def jointly(do: Callable[P, T]) -> Callable[P, T]:
