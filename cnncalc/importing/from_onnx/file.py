@@ -334,8 +334,10 @@ def _weight(tensor: onnx.TensorProto) -> Any:
 
 
 def _array(tensor: onnx.TensorProto | None) -> Any:
-    apart = tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL
-    return None if apart else numpy_helper.to_array(tensor)
+    """Its numbers; none where they are kept apart."""
+    if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    return numpy_helper.to_array(tensor)
 
 
 def _filled(tensor: onnx.TensorProto | None) -> float | None:
