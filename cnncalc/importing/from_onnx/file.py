@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import numpy_helper
 
 from cnncalc.errors import UsageError, shorten
 from cnncalc.importing.from_onnx import operators, shape_operators
-from cnncalc.importing.from_onnx.operators import FLOATS
+from cnncalc.importing.from_onnx.constants import (
+    SMALL,
+    array_of,
+    evaluated,
+    filling_of,
+    is_small,
+    is_vector,
+    value_of,
+    weight_of,
+)
 from cnncalc.importing.from_onnx.shapes import with_shapes
 from cnncalc.importing.sketch.operations import (
     OF,
@@ -40,16 +48,6 @@ TRANSLATORS = {**operators.TRANSLATORS, **shape_operators.TRANSLATORS}
 IGNORED = {**operators.TRANSLATORS.ignored, **shape_operators.TRANSLATORS.ignored}
 BATCH = 2
 """Samples where the file leaves their number open."""
-SMALL = 4096
-"""Most numbers of a tensor that is read as a constant, not as a weight."""
-GROWING = frozenset(
-    (
-        *("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "EyeLike"),
-        *("OneHot", "Einsum", "Sum", "Max", "Min", "Mean", "Scan", "Loop", "SequenceMap"),
-        *("RandomNormal", "RandomUniform", "CenterCropPad", "Col2Im", "ConvTranspose", "MaxUnpool"),
-    )
-)
-"""What makes large tensors of a few numbers."""
 SETTINGS = {
     "Resize": (1, 2, 3),
     "Upsample": (1,),
@@ -153,7 +151,7 @@ class _Reader:
         }
         self.sketch = Sketch(Path(file).stem, tuple(size.dim_value for size in sizes[1:]))
         self.values: dict[str, Any] = {entries[0].name: self.sketch.entry, "": None}
-        self.values |= {name: _weight(each) for name, each in self.constants.items()}
+        self.values |= {name: weight_of(each) for name, each in self.constants.items()}
         self.opset = max(
             (each.version for each in model.opset_import if not each.domain), default=1
         )
@@ -178,12 +176,16 @@ class _Reader:
             self.values[node.output[0]] = self.constant(node)
             return
         inputs = [self.input(node, place, name) for place, name in enumerate(node.input)]
-        attributes = {each.name: _attribute(each) for each in node.attribute}
+        attributes = {each.name: value_of(each) for each in node.attribute}
         if node.op_type == "Shape" and all(self.shapes.get(node.input[0], [0])):
             self.values[node.output[0]] = np.array(self.shapes[node.input[0]])
             return
         if not any(isinstance(value, Operation) for value in inputs):
-            computed = self.computed(node, inputs) if self.is_small(node, inputs) else []
+            computed = (
+                self.computed(node, inputs)
+                if is_small(node, inputs, self.shapes.get(node.output[0], [0]))
+                else []
+            )
             self.values |= zip(node.output, computed, strict=False)
             return
         made = self.translated(node, inputs, attributes)
@@ -196,11 +198,11 @@ class _Reader:
         if held is None:
             return None
         if held.type != onnx.AttributeProto.TENSOR:
-            return _attribute(held)
+            return value_of(held)
         tensor = held.t
         tensor.name = node.output[0]
         self.constants[tensor.name] = tensor
-        return _weight(tensor)
+        return weight_of(tensor)
 
     def input(self, node: onnx.NodeProto, place: int, name: str) -> Any:
         """The value of an input of a node.
@@ -217,13 +219,13 @@ class _Reader:
         if not isinstance(value, Weight):
             return value
         if place in SETTINGS.get(node.op_type, ()) and prod(value.shape) <= SMALL:
-            return _array(self.constants.get(name))
+            return array_of(self.constants.get(name))
         if place == 1 and node.op_type in WEIGHED:
             return value
-        if not _is_vector(value):
+        if not is_vector(value):
             return value
         value = value._replace(name=f"{value.name}{OF}{node.output[0]}")
-        return value._replace(filled=_filled(self.constants.get(name)))
+        return value._replace(filled=filling_of(self.constants.get(name)))
 
     def translated(self, node: onnx.NodeProto, inputs: list[Any], attributes: Any) -> Any:
         site = self.site(node, inputs, attributes, node.output[0])
@@ -274,23 +276,7 @@ class _Reader:
     def computed(self, node: onnx.NodeProto, inputs: list[Any]) -> list[Any]:
         """What is computed from weights and constants alone."""
         weights = [value for value in inputs if isinstance(value, Weight)]
-        return [self.reshaped(node, weights[0])] if weights else _evaluated(node, inputs)
-
-    def is_small(self, node: onnx.NodeProto, inputs: list[Any]) -> bool:
-        """Whether working out constants ends soon and fills no memory."""
-        if any(each.HasField("g") or each.graphs for each in node.attribute):
-            return False
-        if node.op_type not in GROWING:
-            return True
-        shape = self.shapes.get(node.output[0], [0])
-        if all(shape) and prod(shape) <= SMALL:
-            return True
-        given = [each for each in inputs if isinstance(each, np.ndarray)]
-        sizes = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
-        if node.op_type not in sizes or len(given) <= sizes[node.op_type]:
-            return False
-        asked = prod(int(size) for size in given[sizes[node.op_type]].flat)
-        return asked * (given[0].size if node.op_type != "ConstantOfShape" else 1) <= SMALL
+        return [self.reshaped(node, weights[0])] if weights else evaluated(node, inputs)
 
     def reshaped(self, node: onnx.NodeProto, first: Weight) -> Weight:
         """What a node makes of a weight: the same in another shape, or another."""
@@ -322,59 +308,6 @@ class _Reader:
         self.sketch.note_left_out(
             {name: prod(kept_here[name].dims) if name in kept_here else 0 for name in left}
         )
-
-
-def _weight(tensor: onnx.TensorProto) -> Any:
-    """A weight; a small tensor of whole numbers, or a single number, as itself."""
-    numbers = prod(tensor.dims)
-    apart = tensor.data_location == onnx.TensorProto.EXTERNAL
-    if not apart and (tensor.data_type not in FLOATS or not tensor.dims) and numbers <= SMALL:
-        return numpy_helper.to_array(tensor)
-    return Weight(tensor.name, tuple(tensor.dims))
-
-
-def _array(tensor: onnx.TensorProto | None) -> Any:
-    """Its numbers; none where they are kept apart."""
-    if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
-        return None
-    return numpy_helper.to_array(tensor)
-
-
-def _filled(tensor: onnx.TensorProto | None) -> float | None:
-    """The number that a tensor holds everywhere, if it does."""
-    numbers = _array(tensor)
-    if numbers is None or numbers.size == 0:
-        return None
-    first = float(numbers.flat[0])
-    return first if bool((numbers == first).all()) else None
-
-
-def _is_vector(value: Any) -> bool:
-    """Whether it is a short weight: exporters keep equal ones once, whoever they belong to."""
-    return isinstance(value, Weight) and prod(value.shape) == max(value.shape, default=1)
-
-
-def _evaluated(node: onnx.NodeProto, inputs: list[Any]) -> list[Any]:
-    """The constants that a node makes of constants; none where it cannot be run."""
-    from onnx.reference import ReferenceEvaluator
-
-    given = {
-        name: value for name, value in zip(node.input, inputs, strict=True) if value is not None
-    }
-    try:
-        results: list[Any] = [*ReferenceEvaluator(node).run(None, given)]
-    except Exception:  # noqa: BLE001 - whatever a file asks for
-        return []
-    return results if all(np.size(each) <= SMALL for each in results) else []
-
-
-def _attribute(attribute: onnx.AttributeProto) -> Any:
-    value = onnx.helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value) if not value.external_data else None
-    return value
 
 
 def _calls(node: onnx.NodeProto, inputs: list[Any]) -> tuple[Call, ...]:
