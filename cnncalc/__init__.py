@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnncalc.analysis.analyze import analyze
     from cnncalc.analysis.summary import LayerSummary, ReceptiveField, Summary, Totals
-    from cnncalc.errors import CnncalcError, OutputError, SpecError, UsageError
+    from cnncalc.errors import CnncalcError, IncompleteWarning, OutputError, SpecError, UsageError
     from cnncalc.exporting.export import export as export
     from cnncalc.importing.import_network import analyze_module as analyze_module
     from cnncalc.pytorch.compiler import build as build
@@ -35,6 +35,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Architecture": "spec.architecture",
     "CnncalcError": "errors",
+    "IncompleteWarning": "errors",
     "LayerSummary": "analysis.summary",
     "OutputError": "errors",
     "ReceptiveField": "analysis.summary",
@@ -59,6 +60,7 @@ _HOME = {
 __all__ = [
     "Architecture",
     "CnncalcError",
+    "IncompleteWarning",
     "LayerSummary",
     "OutputError",
     "ReceptiveField",

@@ -16,6 +16,8 @@
         ├── ShapeError            layers that do not fit together; holds the graph so far
         └── LimitError            a network larger than the documented bounds
 
+    IncompleteWarning             not raised: totals that are lower bounds
+
 A `SpecError` knows its file, line and column (from 1), the path of the thing it speaks of
 (`conv.kernel_size`) and, where there is one, a hint.
 """
@@ -97,6 +99,10 @@ def torch_is_missing(error: ModuleNotFoundError, what: str) -> Exception:
     if error.name not in ("torch", "torchvision"):
         return error
     return UsageError(f"{what} needs PyTorch: pip install torch torchvision")
+
+
+class IncompleteWarning(UserWarning):
+    """A summary whose totals are no more than lower bounds, as something was left out."""
 
 
 class OutputError(CnncalcError):

@@ -17,6 +17,7 @@ from cnncalc.render import render
 NAMES = [
     "Architecture",
     "CnncalcError",
+    "IncompleteWarning",
     "LayerSummary",
     "OutputError",
     "ReceptiveField",

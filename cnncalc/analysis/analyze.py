@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis.figures import FIGURES, Counted
 from cnncalc.analysis.summary import Formulas, LayerSummary, ReceptiveField, Summary
-from cnncalc.errors import UsageError, did_you_mean
+from cnncalc.errors import IncompleteWarning, UsageError, did_you_mean
 from cnncalc.layers.recorder import record
 from cnncalc.maths.formula import ZERO, Expr, expr
 from cnncalc.maths.receptive_fields import UNKNOWN, Uneven, input_fields, joined, through
@@ -15,6 +16,7 @@ from cnncalc.network.expansion import build_graph
 from cnncalc.network.names import INPUT
 from cnncalc.spec.architecture import Architecture
 from cnncalc.spec.loading import load
+from cnncalc.wording import some
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +57,19 @@ def analyze(
     """
     if not isinstance(network, Architecture):
         network = load(network)
-    return analyze_graph(build_graph(network), dtype=dtype, batch_size=batch_size)
+    summary = analyze_graph(build_graph(network), dtype=dtype, batch_size=batch_size)
+    warn_if_incomplete(summary)
+    return summary
+
+
+def warn_if_incomplete(summary: Summary) -> None:
+    """Says in Python, for who called the caller, what tables say below them."""
+    totals = summary.totals
+    if not totals.complete:
+        unknown = [f"no layer for {some(totals.unknown, 3)}"] if totals.unknown else []
+        reasons = "; ".join((*unknown, *totals.left_out.lines()))
+        message = f"{summary.name}: the totals are incomplete: {reasons}"
+        warnings.warn(message, IncompleteWarning, stacklevel=3)
 
 
 def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) -> Summary:
@@ -81,6 +95,7 @@ def analyze_graph(graph: Graph, *, dtype: str = "float32", batch_size: int = 1) 
         dtype=dtype,
         batch_size=batch_size,
         scopes=graph.scopes,
+        left_out=graph.imported.left_out,
     )
 
 

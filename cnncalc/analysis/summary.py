@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.analysis.figures import FIGURES, Figures
 from cnncalc.maths.receptive_fields import even_formula
+from cnncalc.spec.architecture import NOTHING_LEFT_OUT, LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,17 +73,32 @@ class LayerSummary(_Row, Figures):
 
     __slots__ = ()
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is, or holds, an operation that has no layer."""
+        return self.figures["parameters"] is None
+
 
 @dataclass(frozen=True)
 class Totals(Figures):
     """The sums of the rows; the receptive field is the output's."""
 
-    figures: dict[str, int]
+    figures: dict[str, Any]
+    """None: of flops, where a kind has no rule."""
     receptive_field: ReceptiveField
     uncounted: tuple[str, ...] = ()
-    """Kinds whose flops have no rule: they are in no sum."""
+    """Kinds whose flops have no rule."""
     unknown: tuple[str, ...] = ()
-    """`name (operation)` of what has no layer: it is in no sum, and the table is incomplete."""
+    """`name (operation)` of what has no layer: it is in no sum."""
+    left_out: LeftOut = NOTHING_LEFT_OUT
+    """What an imported network has beside this."""
+    at_least: frozenset[str] = frozenset()
+    """Figures that are no less than this, as something was left out of them."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the network has no parameter, multiply-add, output or branch beside these."""
+        return not (self.at_least or self.unknown or self.left_out)
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,18 +114,32 @@ class Summary:
     dtype: str = "float32"
     batch_size: int = 1
     scopes: dict[str, ScopeOutput] = dataclasses.field(default_factory=dict)
+    left_out: LeftOut = NOTHING_LEFT_OUT
+    """What the network that this was imported from has, and this has not."""
 
     @cached_property
     def totals(self) -> Totals:
-        rows = self.layers
-        counted = [row for row in rows if row.parameters is not None]
-        uncounted = dict.fromkeys(row.kind for row in counted if row.flops is None)
+        unknown = tuple(f"{row.name} ({row.layer})" for row in self.layers if row.is_unknown)
+        known = [row for row in self.layers if not row.is_unknown]
+        uncounted = dict.fromkeys(row.kind for row in known if None in row.figures.values())
         return Totals(
-            {name: sum(row.figures[name] or 0 for row in rows) for name in FIGURES},
+            {name: self._total(name, known) for name in FIGURES},
             receptive_field=self.receptive_field,
             uncounted=tuple(uncounted),
-            unknown=tuple(f"{row.name} ({row.layer})" for row in rows if row.parameters is None),
+            unknown=unknown,
+            left_out=self.left_out,
+            at_least=frozenset(
+                name
+                for name, figure in FIGURES.items()
+                if (unknown and figure.needs_layer) or self.left_out.concerns(name)
+            ),
         )
+
+    def _total(self, name: str, known: Iterable[LayerSummary]) -> int | None:
+        """The sum of a figure; None where a kind of layer has no rule for it."""
+        if any(row.figures[name] is None for row in known):
+            return None
+        return sum(row.figures[name] or 0 for row in self.layers)
 
     def render(
         self,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnncalc.analysis.analyze import analyze_graph
+from cnncalc.analysis.analyze import analyze_graph, warn_if_incomplete
 from cnncalc.analysis.summary import Summary
 from cnncalc.errors import CnncalcError, UsageError, reason_of, torch_is_missing
 from cnncalc.importing.sketch.operations import OF
@@ -83,15 +82,15 @@ def imported(sketch: Sketch, *, source: str = "", blocks: bool = False) -> Impor
         spec, weights = _written(sketch, entries_of(steps, FLAT), blocks=False)
     about = {"source": source} if source else {}
     spec = {"name": sketch.name, **about, **spec}
-    if origin := _origin(weights):
+    left_out = sketch.left_out.model_dump(exclude_defaults=True)
+    origin = {"left_out": left_out, "weights": _other_names(weights)}
+    if origin := {key: value for key, value in origin.items() if value}:
         spec["imported"] = origin
-    return Imported(spec, tuple(sketch.notes), weights)
+    return Imported(spec, tuple(sketch.left_out.lines()), weights)
 
 
-def _origin(weights: Mapping[str, str]) -> dict[str, Any]:
-    """What the spec keeps of the source: names of modules, or of tensors that are called otherwise
-    in them, where ours differ.
-    """
+def _other_names(weights: Mapping[str, str]) -> dict[str, str]:
+    """Names of modules, or of tensors that are called otherwise in them, where ours differ."""
     names: dict[str, str] = {}
     for ours, theirs in weights.items():
         module, _, last = ours.rpartition(".")
@@ -99,8 +98,7 @@ def _origin(weights: Mapping[str, str]) -> dict[str, Any]:
         alike = module and other and last == their_last
         names |= {module: other} if alike else {ours: theirs}
     uses = Counter(names.values())
-    names = {ours: name for ours, name in names.items() if ours != name or uses[name] > 1}
-    return {"weights": names} if names else {}
+    return {ours: name for ours, name in names.items() if ours != name or uses[name] > 1}
 
 
 def _written(
@@ -145,8 +143,8 @@ def analyze_module(
     """The table of any module that torch.export can follow, in evaluation.
 
     `input_shape` is one sample's, `(3, 224, 224)`; the module's weights are neither copied nor
-    changed. An operation that has no layer is named and counted in nothing; what else is left out,
-    such as further outputs, is a warning.
+    changed. An operation that has no layer is named and counted in nothing; that, and what else is
+    left out, such as further outputs, is an `IncompleteWarning`.
 
     Raises:
         UsageError: it is no module, cannot be followed, or takes or gives several tensors; or the
@@ -161,7 +159,7 @@ def analyze_module(
     hint = "the shape is one sample's, without the batch"
     sketch = read_program(trace(module, input_shape, name, hint=hint), name)
     network = imported(sketch)
-    for note in network.notes:
-        warnings.warn(f"{name}: {note}", stacklevel=2)
     graph = build_graph(Architecture.from_data(network.spec))
-    return analyze_graph(graph, dtype=dtype, batch_size=batch_size)
+    summary = analyze_graph(graph, dtype=dtype, batch_size=batch_size)
+    warn_if_incomplete(summary)
+    return summary

@@ -66,24 +66,36 @@ def _totals(summary: Summary, columns: tuple[Column, ...]) -> list[str] | None:
         elif column.total is None:
             cells.append("")
         else:
-            cells.append(write_figure(column.total, totals.figures[column.total]))
+            cells.append(_bounded(summary, column.total, write_figure))
     if not any(cells):
         return None
     cells[0] = cells[0] or "total"
     return cells
 
 
+def _bounded(summary: Summary, name: str, write: Callable[[str, int], str]) -> str:
+    """A total; `≥ n` where something was left out of it, a dash where a kind has no rule."""
+    value = summary.totals.figures[name]
+    if value is None:
+        return "–"
+    return f"{'≥ ' if name in summary.totals.at_least else ''}{write(name, value)}"
+
+
+def _in_words(name: str, value: int) -> str:
+    return scale_bytes(value) if FIGURES[name].in_bytes else scale(value)
+
+
 def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
     """The totals for people, what is not counted, the conventions of the columns, the source."""
     totals = summary.totals
-    size = f"{scale(totals.parameters)} parameters"
+    said = {name: _bounded(summary, name, _in_words) for name in FIGURES}
+    size = f"{said['parameters']} parameters"
     if totals.frozen_parameters:
-        size += f" and {scale(totals.frozen_parameters)} frozen"
+        size += f" and {said['frozen_parameters']} frozen"
     batch = f" for a batch of {summary.batch_size}" if summary.batch_size > 1 else ""
     lines = [
-        f"{size}, {scale(totals.multiply_adds)} multiply-adds{batch}; {summary.dtype}:"
-        f" weights {scale_bytes(totals.weight_bytes)},"
-        f" activations {scale_bytes(totals.activation_bytes)}"
+        f"{size}, {said['multiply_adds']} multiply-adds{batch}; {summary.dtype}:"
+        f" weights {said['weight_bytes']}, activations {said['activation_bytes']}"
     ]
     explained = {column.convention for column in columns}
     if totals.unknown:
@@ -91,6 +103,7 @@ def notes(summary: Summary, columns: Iterable[Column]) -> list[str]:
             "incomplete, what has no layer is counted in nothing:"
             f" {some(totals.unknown, MAX_LISTED)}"
         )
+    lines += [f"incomplete, {line}" for line in totals.left_out.lines()]
     if totals.uncounted and "flops" in explained:
         lines.append(f"flops of {', '.join(totals.uncounted)} are not counted")
     unknown = any(None in row.receptive_field.size for row in summary.layers)

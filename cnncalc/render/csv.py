@@ -30,11 +30,13 @@ def render(
     writer.writerow(column.name for column in chosen)
     for row in summary.layers:
         writer.writerow(csv_cell(column.exact(row, summary)) for column in chosen)
-    totals = [
-        summary.totals.figures[column.total] if column.total and not column.formula_of else ""
+    totals = summary.totals
+    cells = [
+        totals.figures[column.total] if column.total and not column.formula_of else ""
         for column in chosen
     ]
-    if any(value != "" for value in totals):
-        totals[0] = "total" if totals[0] == "" else totals[0]
-        writer.writerow(totals)
+    if any(value != "" for value in cells):
+        name = "total" if totals.complete else "total (incomplete)"
+        cells[0] = name if cells[0] == "" else cells[0]
+        writer.writerow(cells)
     return file.getvalue()

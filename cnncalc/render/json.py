@@ -50,7 +50,9 @@ def to_dict(summary: Summary) -> dict[str, Any]:
             **totals.figures,
             "receptive_field": _field(totals.receptive_field),
             "uncounted": totals.uncounted,
+            "complete": totals.complete,
             **({"unknown": totals.unknown} if totals.unknown else {}),
+            **({"left_out": totals.left_out.model_dump()} if totals.left_out else {}),
         },
     }
 

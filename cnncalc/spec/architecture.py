@@ -24,6 +24,7 @@ from cnncalc.spec.limits import check_bounds
 from cnncalc.spec.text import fields_at, place_of
 from cnncalc.spec.words import MAX_NAME
 from cnncalc.spec.yaml import plain
+from cnncalc.wording import some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,8 @@ ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
 """What may stand beside the kind in an item."""
 SUGAR: dict[str, tuple[str, ...]] = {"layers": ("sequential",), "residual": ("skip",), "group": ()}
 """Words of the format that are no layer kinds, and what others call them."""
+NAMED = 3
+"""Tensors, outputs and branches that a line about what is left out names."""
 MAX_PARAMETERS = 256
 """Most parameters of a network, or of a block."""
 EXAMPLES = {
@@ -67,6 +70,27 @@ class LeftOut(BaseModel):
     outputs: list[str] = Field(default=[], description="Outputs, by name in the source.")
     branches: list[str] = Field(default=[], description="Branches of a condition, by name.")
 
+    def __bool__(self) -> bool:
+        return bool(self.parameters or self.outputs or self.branches)
+
+    def concerns(self, figure: str) -> bool:
+        """Whether the total of a figure is more than what the file holds."""
+        layers = bool(self.outputs or self.branches)
+        return layers or (bool(self.parameters) and figure in ("parameters", "weight_bytes"))
+
+    def lines(self) -> list[str]:
+        """What is left out, in words."""
+        lines = []
+        if self.parameters:
+            count = sum(self.parameters.values())
+            lines.append(f"parameters left out: {count:,} of {some([*self.parameters], NAMED)}")
+        for what, names in (("outputs", self.outputs), ("branches", self.branches)):
+            lines += [f"{what} left out: {some(names, NAMED)}"] if names else []
+        return lines
+
+
+NOTHING_LEFT_OUT = LeftOut()
+
 
 class Imported(BaseModel):
     """What `import` knows of the network that it read; not to be written by hand."""
@@ -74,7 +98,7 @@ class Imported(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     source: str = Field(default="", description="What was imported.")
-    left_out: LeftOut = Field(default=LeftOut(), description="What of it is not in this file.")
+    left_out: LeftOut = Field(default=NOTHING_LEFT_OUT, description="What this file has not of it.")
     weights: dict[str, str] = Field(
         default={},
         description="Name of each module, or tensor, and its name in the source if it has another.",
@@ -251,6 +275,9 @@ class Architecture(BaseModel):
 
     def origin(self) -> Imported:
         """What is known of the network that this was imported from. Raises `SpecError`."""
+        left_out = self.imported.get("left_out")
+        if isinstance(left_out, dict):  # its own mistakes, each at its place
+            validated(LeftOut, left_out, path="imported.left_out", raw=left_out)
         return validated(Imported, self.imported, path="imported", raw=self.imported)
 
     def portable(self) -> dict[str, Any]:

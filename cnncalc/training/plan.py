@@ -148,6 +148,5 @@ def _reason_against(plan: Plan) -> str | None:
 def _is_small(plan: Plan) -> bool:
     """Whether launches are what a step waits for. Backward is twice the work of forward."""
     totals, size = plan.totals, plan.recipe.batch_size
-    return (
-        3 * totals.multiply_adds * size <= MULTIPLY_ADDS and totals.activation_bytes * size <= BYTES
-    )
+    work, memory = 3 * totals.multiply_adds * size, totals.activation_bytes * size
+    return bool(work <= MULTIPLY_ADDS and memory <= BYTES)

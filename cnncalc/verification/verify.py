@@ -66,6 +66,7 @@ def verify(
         notes += proof.notes
     elif spatial:
         notes.append("receptive fields: left out, as asked for")
+    notes += [f"of what was imported, {line}" for line in summary.left_out.lines()]
     rows = zip(graph.nodes, summary.layers, measured.layers, measured.tensors, strict=True)
     layers = [
         LayerChecks(row.name, (*_checks(node, row, ran, its), *_field_check(node, row, proof)))

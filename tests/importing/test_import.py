@@ -400,14 +400,15 @@ class Several(nn.Module):
 def test_the_first_of_several_outputs_is_imported_and_the_others_named() -> None:
     network = read(Several(), (3, 4, 4))
     assert network.spec["layers"] == ["relu"]
-    assert network.notes == (
-        "only the first of its 2 outputs is in the spec; left out: aten.tanh.default",
-    )
+    assert network.notes == ("outputs left out: aten.tanh.default",)
+    assert network.spec["imported"]["left_out"] == {"outputs": ["aten.tanh.default"]}
 
 
 def test_what_is_left_out_of_an_analysis_is_a_warning() -> None:
-    with pytest.warns(UserWarning, match="Several: only the first of its 2 outputs"):
+    message = "Several: the totals are incomplete: outputs left out: aten.tanh.default"
+    with pytest.warns(cnncalc.IncompleteWarning, match=message) as said:
         assert len(cnncalc.analyze_module(Several(), (3, 4, 4)).layers) == 1
+    assert (len(said), said[0].filename) == (1, __file__)
 
 
 class Branching(nn.Module):

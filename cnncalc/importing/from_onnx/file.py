@@ -163,11 +163,7 @@ class _Reader:
         if not outputs or not isinstance(outputs[0], Operation):
             raise UsageError(f"{self.file}: its output is no tensor that depends on its input")
         self.sketch.output = outputs[0]
-        if len(outputs) > 1:
-            left = ", ".join(each.name for each in self.graph.output[1:])
-            self.sketch.notes.append(
-                f"only the first of its {len(outputs)} outputs is in the spec; left out: {left}"
-            )
+        self.sketch.left_out.outputs.extend(each.name for each in self.graph.output[1:])
         self.note_what_is_left_out()
         return self.sketch
 
@@ -305,8 +301,8 @@ class _Reader:
         ]
         left = [name for name in dict.fromkeys(unknown) if name not in used]
         kept_here = self.constants
-        self.sketch.note_left_out(
-            {name: prod(kept_here[name].dims) if name in kept_here else 0 for name in left}
+        self.sketch.left_out.parameters.update(
+            (name, prod(kept_here[name].dims) if name in kept_here else 0) for name in left
         )
 
 

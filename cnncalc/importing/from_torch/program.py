@@ -20,7 +20,6 @@ from cnncalc.importing.from_torch.operators import FOLDED, PASSED_ON
 from cnncalc.importing.from_torch.shape_operators import BROADCAST
 from cnncalc.importing.from_torch.tracing import BATCH
 from cnncalc.importing.sketch.operations import (
-    NAMED,
     Call,
     Operation,
     Sketch,
@@ -264,23 +263,17 @@ class _Reader:
         if not made:
             raise UsageError(f"{self.name}: its output is no tensor that depends on its input")
         others = [value for value in dict.fromkeys(made[1:]) if value is not made[0]]
-        if others:
-            places = ", ".join(each.place or each.origin for each in others[:NAMED])
-            self.sketch.notes.append(
-                f"only the first of its {len(made)} outputs is in the spec; left out: {places}"
-            )
+        self.sketch.left_out.outputs.extend(each.place or each.origin for each in others)
         return made[0]
 
     def note_what_is_left_out(self) -> None:
         used = {w.name for each in self.sketch.operations() for w in each.weights.values()}
         state = self.program.state_dict
         again = {id(state[name]) for name in used if name in state}  # a tensor under two names
-        self.sketch.note_left_out(
-            {
-                name: prod(weight.shape)
-                for name, weight in self.kept.items()
-                if name not in used and id(state.get(name)) not in again
-            }
+        self.sketch.left_out.parameters.update(
+            (name, prod(weight.shape))
+            for name, weight in self.kept.items()
+            if name not in used and id(state.get(name)) not in again
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnncalc.errors import SpecError, UsageError
 from cnncalc.layers import find
 from cnncalc.layers.unknown import MAX_AXES, Unknown
+from cnncalc.spec.architecture import LeftOut
 from cnncalc.spec.complaints import validated
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ ENTRY = "input"
 OF = "@"
 """Between a short weight's name and the operation that has it: a file may keep equal ones once,
 whoever they belong to."""
-NAMED = 3
-"""Tensors that a note names."""
 
 
 class Unfit(Exception):  # noqa: N818 - not an error of the user's
@@ -129,7 +128,8 @@ class Sketch:
         self.name = name
         self.entry = Operation(0, ENTRY, {}, (), input_shape)
         self.output = self.entry
-        self.notes: list[str] = []
+        self.left_out = LeftOut()
+        """Parameters that no layer has, outputs but the first."""
         self._count = 0
 
     def add(
@@ -169,12 +169,6 @@ class Sketch:
         return Operation(
             self._count, Unknown.kind, fields, inputs, shape, origin, calls, arguments=arguments
         )
-
-    def note_left_out(self, tensors: Mapping[str, int]) -> None:
-        """Notes the parameters that no layer has, by their names: how many numbers each holds."""
-        if tensors:
-            names = ", ".join([*tensors][:NAMED]) + (" …" if len(tensors) > NAMED else "")
-            self.notes.append(f"parameters left out: {sum(tensors.values()):,} of {names}")
 
     def operations(self) -> list[Operation]:
         """Those that the output depends on, in the order in which they run.
