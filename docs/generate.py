@@ -18,6 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cnncalc
+from cnncalc import layers
 from cnncalc.layers import FAMILIES, registry
 from cnncalc.spec.complaints import expected
 from cnncalc.spec.train_section import SECTIONS, Recipe, Section
@@ -81,6 +83,8 @@ def layers_page() -> str:
                 _field(name, cls.main, value, schema) for name, value in _properties(schema).items()
             ]
             purpose = " ".join((inspect.getdoc(cls) or "").split()).replace("|", "\\|")
+            if cls.also_called:
+                purpose += f" Also called {', '.join(cls.also_called)}."
             lines.append(f"| `{kind}` | {purpose} | {'<br>'.join(fields)} |")
     return "\n".join(lines) + "\n"
 
@@ -152,6 +156,89 @@ def cli_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def public_names() -> dict[str, tuple[str, str]]:
+    """Signature and purpose of each public name, `cnncalc:load`, and of what each class has."""
+    names = {
+        f"{module.__name__}:{name}": getattr(module, name)
+        for module, names in ((cnncalc, dir(cnncalc)), (layers, layers.__all__))
+        for name in names
+        if not name.startswith("_")
+    }
+    classes = {value for value in names.values() if inspect.isclass(value)}
+    found = {}
+    for name, value in names.items():
+        found[name] = _signature(value), _purpose(value)
+        if value in classes:
+            members = _members(value, classes - {value})
+            found |= {f"{name}.{member}": text for member, text in members.items()}
+    return found
+
+
+def _members(cls: type, others: set[type]) -> dict[str, tuple[str, str]]:
+    """What a class of ours has beside what Python, Pydantic or another public class gives it."""
+    first = next(
+        index for index, base in enumerate([*cls.__mro__, object]) if base in {*others, object}
+    )
+    own = [base for base in cls.__mro__[:first] if base.__module__.startswith("cnncalc.")]
+    names = {name for base in own for name in (*vars(base), *vars(base).get("__annotations__", ()))}
+    members = {}
+    for name in sorted(names):
+        if not name.startswith(("_", "model_")):
+            value = inspect.getattr_static(cls, name, None)
+            value = getattr(value, "__func__", value)  # of a class method
+            members[name] = _signature(value), _purpose(value)
+    return members
+
+
+class _Written(str):
+    """An annotation as it is written."""
+
+    __repr__ = str.__str__
+
+
+def _signature(value: Any) -> str:
+    """`(source, *, variant=None)` of what is called; of a class, its base if that is public."""
+    if inspect.isclass(value):
+        base = value.__mro__[1]
+        public = base.__name__ in {*dir(cnncalc), *layers.__all__}
+        return f"({base.__name__})" if public else ""
+    if not inspect.isfunction(value):
+        return ""
+    whole = inspect.signature(value)
+    parameters = [
+        each.replace(annotation=_Written(each.annotation))
+        for name, each in whole.parameters.items()
+        if name not in ("self", "cls")
+    ]
+    returned = _Written(whole.return_annotation)
+    return str(whole.replace(parameters=parameters, return_annotation=returned))
+
+
+def _purpose(value: Any) -> str:
+    """The first paragraph of its docstring, if it has one of its own."""
+    if not (inspect.isclass(value) or inspect.isfunction(value) or isinstance(value, property)):
+        return ""
+    return (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ")
+
+
+def api_page() -> str:
+    """Every public name."""
+    lines = [
+        "# Python",
+        "",
+        "Written by `docs/generate.py` from the code. These names and what they take stay as they",
+        "are; where one must change, [the changelog](../CHANGELOG.md) says so.",
+    ]
+    for name, (signature, purpose) in public_names().items():
+        module, _, path = name.partition(":")
+        if f"## {module}" not in lines:
+            lines += ["", f"## {module}", ""]
+        *_, last = path.split(".")
+        said = f": {purpose}" if purpose else ""
+        lines.append(f"{'  ' * path.count('.')}- `{last}{signature}`{said}")
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[str, str]:
     """Each page that this writes, as it ought to be."""
     made = {name: with_outputs((ROOT / name).read_text(encoding="utf-8")) for name in WITH_COMMANDS}
@@ -159,6 +246,7 @@ def pages() -> dict[str, str]:
         "docs/layers.md": layers_page(),
         "docs/recipes.md": recipe_page(),
         "docs/cli.md": cli_page(),
+        "docs/api.md": api_page(),
     }
     return made | written
 

@@ -29,6 +29,7 @@ class Silu(Activation):
     """x·sigmoid(x), also called swish."""
 
     kind = "silu"
+    also_called = ("swish",)
     torch_name = "SiLU"
 
 

@@ -82,6 +82,7 @@ class GlobalAvgPool(_GlobalPool):
     """The mean of each channel: (C, *sizes) -> (C, 1, …)."""
 
     kind = "global_avg_pool"
+    also_called = ("gap", "globalaveragepooling2d")
     torch_name = "AdaptiveAvgPool"
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cnncalc.errors import ShapeError
 from cnncalc.maths.formula import ONE, ZERO, Expr, expr, product, sym, total
-from cnncalc.maths.windows import SAME, Reach, Window
+from cnncalc.maths.windows import SAME, Reach
 from cnncalc.wording import write_shape
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class Layer(BaseModel):
     )
 
     kind: ClassVar[str] = ""
+    also_called: ClassVar[tuple[str, ...]] = ()
+    """What other libraries and books call it, in small letters. Not inherited."""
+    fields_also_called: ClassVar[Mapping[str, str]] = {}
+    """What other libraries call its fields."""
     main: ClassVar[str | None] = None
     """The field of the scalar shorthand; the first required one unless a class names another."""
     flops_per_output: ClassVar[int | None] = None
@@ -47,17 +51,24 @@ class Layer(BaseModel):
     """Whether it takes several inputs."""
     joins: ClassVar[bool] = False
     """Whether it may stand above branches, whose outputs it takes."""
+    keeps_numbers: ClassVar[bool] = False
+    """Whether its output holds its input's numbers, all of them and no others, in training too."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         kind = cls.__dict__.get("kind")
         if kind is None:
             return  # a family's base class, not a layer
-        if not kind.isidentifier() or kind in REGISTRY:
-            raise TypeError(f"{cls.__name__}: kind {kind!r} is taken or no identifier")
+        if not kind.isidentifier():
+            raise TypeError(f"{cls.__name__}: kind {kind!r} is no identifier")
+        if kind in REGISTRY:
+            other = REGISTRY[kind]
+            owner = f"{other.__module__}.{other.__qualname__}"
+            raise TypeError(f"{cls.__name__}: kind {kind!r} is taken by {owner}")
         if cls.main is None:
             required = (name for name, field in cls.model_fields.items() if field.is_required())
             cls.main = next(required, None)
+        cls.also_called = cls.__dict__.get("also_called", ())
         REGISTRY[kind] = cls
 
     @property
@@ -148,38 +159,10 @@ class Rearrangement(Layer):
     flops_per_output: ClassVar[int | None] = 0
 
 
-class Windowed(Layer):
-    """A layer that slides one window over each spatial axis: convolution, pooling, padding."""
+class Reshaping(Rearrangement):
+    """A layer after which the numbers are what they were: only their axes change."""
 
-    def window(self, x: Shape) -> tuple[Window, ...]:
-        """The window on each spatial axis of `x`: all that such a layer says of geometry."""
-        raise NotImplementedError
-
-    def output_channels(self, x: Shape) -> Expr | int:
-        return x[0]
-
-    def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:
-        self.require_axes(x)
-        windows = self.window(x)
-        sizes = tuple(window.output_size(n) for window, n in zip(windows, x[1:], strict=True))
-        if any(size.value < 1 for size in sizes):
-            slides = any(window.kernel > 1 for window in windows)
-            raise ShapeError(
-                self._too_large(x, windows),
-                hint="use a smaller window, more padding, or fewer strides above it"
-                if slides
-                else "",
-            )
-        return (self.output_channels(x), *sizes)
-
-    def reach(self, x: Shape) -> Sequence[Reach]:
-        return (SAME, *self.window(x))
-
-    def _too_large(self, x: Shape, windows: tuple[Window, ...]) -> str:
-        extents = write_shape(tuple(window.extent for window in windows))
-        padded = tuple(n + w.before + w.after for n, w in zip(x[1:], windows, strict=True))
-        with_padding = "" if padded == x[1:] else f", {write_shape(padded)} with its padding"
-        return f"its window of {extents} is larger than its input of {write_shape(x)}{with_padding}"
+    keeps_numbers: ClassVar[bool] = True
 
 
 def outputs_of(shape: Sequence[Expr | int]) -> Expr:

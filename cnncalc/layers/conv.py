@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Layer, Shape, Weights, Windowed, outputs_of
+from cnncalc.layers.base import Layer, Shape, Weights, outputs_of
 from cnncalc.layers.types import PaddingPerAxis, PerAxis, PositiveInt, WindowPadding, spread
+from cnncalc.layers.windows import PaddingMode, Windowed, check_padding_mode, windows
 from cnncalc.maths.formula import Expr, product, sym
 from cnncalc.maths.windows import Reach, Transposed, Window, grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+    from collections.abc import Mapping, Sequence
 
 
 class _Convolution(Layer):
     """What a convolution and its transpose share: groups, weights and cost."""
+
+    fields_also_called: ClassVar[Mapping[str, str]] = {"filters": "out_channels"}
 
     def _check_groups(self, in_channels: int, out_channels: int, groups: int) -> None:
         for name, channels in (("input", in_channels), ("output", out_channels)):
@@ -110,6 +110,7 @@ class DepthwiseConv(_WindowedConvolution):
 
     kind = "depthwise_conv"
     main = "kernel_size"
+    fields_also_called: ClassVar[Mapping[str, str]] = {}
     depth_multiplier: PositiveInt = 1
 
     def _channels_and_groups(self, x: Shape) -> tuple[int, int]:
@@ -123,6 +124,7 @@ class ConvTranspose(_Convolution):
     """
 
     kind = "conv_transpose"
+    also_called = ("deconv",)
     main = "out_channels"
     out_channels: PositiveInt
     kernel_size: PerAxis
@@ -181,46 +183,3 @@ class ConvTranspose(_Convolution):
 def fan_in(channels: int, groups: int, name: str = "in") -> Expr:
     """Channels that one filter sees: `in/groups`."""
     return sym(name, channels) / sym("groups", groups) if groups > 1 else sym(name, channels)
-
-
-def windows(layer: Any, sizes: Shape) -> tuple[Window, ...]:
-    """The windows of a layer with kernel_size, stride, padding and perhaps more."""
-    fields = vars(layer)
-    return _windows(
-        tuple(sizes),
-        fields["kernel_size"],
-        fields["stride"],
-        fields["padding"],
-        fields.get("dilation", 1),
-        fields.get("ceil_mode", False),
-    )
-
-
-@lru_cache(maxsize=4096)
-def _windows(
-    sizes: Shape,
-    kernel_size: int | tuple[int, ...],
-    stride: int | tuple[int, ...] | None,
-    padding: int | tuple[int, ...] | str,
-    dilation: int | tuple[int, ...],
-    ceil_mode: bool,
-) -> tuple[Window, ...]:
-    axes = len(sizes)
-    kernels = spread("kernel_size", kernel_size, axes)
-    strides = kernels if stride is None else spread("stride", stride, axes)
-    dilations = spread("dilation", dilation, axes)
-    if padding == "same":
-        return tuple(map(Window.of_same, sizes, kernels, strides, dilations))
-    rings = spread("padding", 0 if isinstance(padding, str) else padding, axes)
-    return tuple(
-        Window(kernel, stride, ring, ring, dilation, ceil_mode)
-        for kernel, stride, ring, dilation in zip(kernels, strides, rings, dilations, strict=True)
-    )
-
-
-def check_padding_mode(mode: str, sizes: Shape, rings: Sequence[Window]) -> None:
-    """PyTorch's bounds: a reflected ring is below the axis, a circular one at most the axis."""
-    widest = [max(ring.before, ring.after) for ring in rings]
-    for size, ring in zip(sizes, widest, strict=True):
-        if (mode == "reflect" and ring >= size) or (mode == "circular" and ring > size):
-            raise ShapeError(f"{mode} padding of {ring} does not fit an axis of {size}")

@@ -23,6 +23,7 @@ class ChannelDropout(Rearrangement):
     """Drops whole channels with probability `p`: (C, *sizes), unchanged."""
 
     kind = "channel_dropout"
+    also_called = ("dropout2d",)
     main = "p"
     p: Probability = 0.5
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
 from cnncalc.layers.base import Layer, Shape, Weights, outputs_of
@@ -19,6 +19,8 @@ class Linear(Layer):
     """Affine map of the last axis: (…, in_features) -> (…, out_features). L0, L3."""
 
     kind = "linear"
+    also_called = ("dense", "fc", "fully_connected")
+    fields_also_called: ClassVar[Mapping[str, str]] = {"units": "out_features"}
     out_features: PositiveInt
     bias: bool = True
 
@@ -50,6 +52,7 @@ class Rbf(Layer):
     """
 
     kind = "rbf"
+    fields_also_called: ClassVar[Mapping[str, str]] = {"units": "out_features"}
     out_features: PositiveInt
 
     def output_shape(self, x: Shape) -> tuple[Expr | int, ...]:

@@ -61,6 +61,7 @@ class BatchNorm(_RunningNorm):
     """Batch normalisation: (C, *sizes) or (N,), unchanged. Ioffe & Szegedy 2015."""
 
     kind = "batch_norm"
+    also_called = ("bn",)
     torch_name = "BatchNorm"
 
     def output_shape(self, x: Shape) -> Shape:
@@ -149,6 +150,7 @@ class LocalResponseNorm(Norm):
     """Each number over those of `size` neighbouring channels: (C, *sizes). Krizhevsky 2012."""
 
     kind = "local_response_norm"
+    also_called = ("lrn",)
     size: PositiveInt
     alpha: float = 1e-4
     beta: float = 0.75

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Shape, Windowed, outputs_of
-from cnncalc.layers.conv import windows
+from cnncalc.layers.base import Shape, outputs_of
 from cnncalc.layers.types import PerAxis, PositiveInt, WindowPadding, spread
+from cnncalc.layers.windows import Windowed, windows
 from cnncalc.maths.formula import Expr, product
 from cnncalc.maths.windows import Window
 from cnncalc.wording import write_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class _Pool(Windowed):
@@ -21,6 +24,7 @@ class _Pool(Windowed):
     padding: WindowPadding = 0
     ceil_mode: bool = False
 
+    fields_also_called: ClassVar[Mapping[str, str]] = {"pool_size": "kernel_size"}
     torch_name: ClassVar[str]
     options: ClassVar[tuple[str, ...]]
 

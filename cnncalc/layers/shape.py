@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Rearrangement, Shape
+from cnncalc.layers.base import Reshaping, Shape
 from cnncalc.maths.formula import Expr, product
 from cnncalc.maths.windows import WHOLE, Reach, Same
 from cnncalc.wording import write_shape
@@ -40,7 +40,7 @@ def _reshaped_reach(x: Shape, y: Shape) -> Sequence[Reach]:
     return tuple(reaches)
 
 
-class Identity(Rearrangement):
+class Identity(Reshaping):
     """Passes its input on."""
 
     kind = "identity"
@@ -49,7 +49,7 @@ class Identity(Rearrangement):
         return nn.Identity()
 
 
-class Flatten(Rearrangement):
+class Flatten(Reshaping):
     """Axes `start_dim` to `end_dim` as one: (C, H, W) -> (C·H·W,)."""
 
     kind = "flatten"
@@ -69,7 +69,7 @@ class Flatten(Rearrangement):
         return nn.Flatten(**self.non_default("start_dim", "end_dim"))
 
 
-class Unflatten(Rearrangement):
+class Unflatten(Reshaping):
     """Axis `dim` as several of `unflattened_size`; one of them may be -1."""
 
     kind = "unflatten"
@@ -88,7 +88,7 @@ class Unflatten(Rearrangement):
         return nn.Unflatten(self.dim, self.unflattened_size)
 
 
-class Reshape(Rearrangement):
+class Reshape(Reshaping):
     """The sample in another `shape`, without the batch axis; one length may be -1."""
 
     kind = "reshape"
@@ -104,7 +104,7 @@ class Reshape(Rearrangement):
         return nn.Unflatten(1, self.shape) if len(x) == 1 else nn.Reshape(*self.shape)
 
 
-class Permute(Rearrangement):
+class Permute(Reshaping):
     """Axes in another order: `dims` as `Tensor.permute` takes them, [0, 2, 3, 1] for example."""
 
     kind = "permute"

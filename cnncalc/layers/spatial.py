@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cnncalc.errors import ShapeError
-from cnncalc.layers.base import Layer, Rearrangement, Shape, Windowed
-from cnncalc.layers.conv import check_padding_mode
+from cnncalc.layers.base import Layer, Rearrangement, Shape
 from cnncalc.layers.types import Positive, PositiveInt, RingPerAxis, spread, spread_ring
+from cnncalc.layers.windows import Windowed, check_padding_mode
 from cnncalc.maths.formula import ZERO, Expr, expr, floor_divide, sym
 from cnncalc.maths.windows import SAME, WHOLE, Listed, Reach, Window
 from cnncalc.wording import write_shape

@@ -26,6 +26,13 @@ MAX_LIST = 10_000
 """Most values of one list in a field."""
 
 
+class Parameters(dict[str, Any]):
+    """What items see beside the flow: the network's parameters and, in a block, its own."""
+
+    key = ""
+    """The block's own and their values, as text: within one network, the others are the same."""
+
+
 class Names(Mapping[str, Any]):
     """The names of an expression: parameters, `in_channels`, `in_size` and `index`."""
 
@@ -76,7 +83,7 @@ class Context(NamedTuple):
     """Where items are expanded. `blocks` are the calls that led here, `turn` the repeat's."""
 
     scope: Scope
-    parameters: Mapping[str, Any]
+    parameters: Parameters
     budget: Budget
     blocks: tuple[str, ...] = ()
     turn: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnncalc.errors import (
     ExpressionError,
@@ -14,7 +14,7 @@ from cnncalc.errors import (
     shorten,
 )
 from cnncalc.layers import find, registry
-from cnncalc.network.context import Budget, Context
+from cnncalc.network.context import Budget, Context, Parameters
 from cnncalc.network.graph import Graph, ScopeOutput
 from cnncalc.network.instances import Instances
 from cnncalc.network.names import INPUT, Scope
@@ -24,8 +24,8 @@ from cnncalc.spec.items import (
     GROUP,
     RESIDUAL,
     Item,
+    Items,
     branches_of,
-    parse_item,
     unknown_kind,
 )
 from cnncalc.spec.limits import MAX_NODES
@@ -62,13 +62,16 @@ class _Expansion:
             architecture.origin(),
         )
         self.steps = 0
-        self.items: dict[tuple[int, int], Item] = {}
+        self.bodies: dict[Item | str, Items] = {}
+        """The items of each group, and of each block by its name."""
+        self.branches: dict[tuple[Item, str], list[tuple[str, Items]]] = {}
+        """Those of each join of a kind."""
         self.instances = Instances(self.blocks, self.parameters)
 
     def run(self) -> Graph:
         items = self.architecture.layers
-        context = Context(Scope("", "", None), self.parameters, Budget())
-        self.graph.output = self.expand(items, INPUT, context)
+        context = Context(Scope("", "", None), Parameters(self.parameters), Budget())
+        self.graph.output = self.expand(Items(items, self.architecture), INPUT, context)
         if not self.graph.nodes:
             raise FieldError(
                 "the network has no layers",
@@ -79,17 +82,13 @@ class _Expansion:
         self.graph.check_outputs()
         return self.graph
 
-    def expand(self, items: list[Any], flow: int, context: Context) -> int:
+    def expand(self, items: Items, flow: int, context: Context) -> int:
         """Runs a list of items, beginning with the output of node `flow`; returns the last's."""
         for index in range(len(items)):
             try:
-                item = self.items.get((id(items), index))
-                if item is None:
-                    item = parse_item(items, index, self.architecture)
-                    self.items[id(items), index] = item
-                flow = self.expand_item(item, flow, context)
+                flow = self.expand_item(items[index], flow, context)
             except SpecError as error:
-                raise error.at(place_of(items, index)).within(context.scope.path) from None
+                raise error.at(place_of(items.raw, index)).within(context.scope.path) from None
         context.scope.output = flow
         return flow
 
@@ -188,7 +187,12 @@ class _Expansion:
         self, item: Item, kind: str, name: str, sources: tuple[int, ...], context: Context
     ) -> int:
         scope = context.scope.open(kind, name)
-        branches = branches_of(item, kind)
+        branches = self.branches.get((item, kind))
+        if branches is None:
+            branches = [
+                (each, Items(raw, self.architecture)) for each, raw in branches_of(item, kind)
+            ]
+            self.branches[item, kind] = branches
         if (len(sources) != 1) if branches else (len(sources) < 2):
             raise FieldError(
                 "takes one input" if branches else "needs at least two inputs",
@@ -216,16 +220,17 @@ class _Expansion:
     ) -> int:
         """A group, or a block call."""
         if block is None:
-            items = item.value
-            if not isinstance(items, list):
+            owner: Item | str = item
+            raw = item.value
+            if not isinstance(raw, list):
                 raise FieldError(
-                    f"must be a list of items; received {shorten(items)}",
+                    f"must be a list of items; received {shorten(raw)}",
                     place=place_of(item.raw, item.key),
                     path="layers",
                     hint="write one item a line, each beginning with - and a space",
                 )
         else:
-            items = block.layers
+            owner, raw = kind, block.layers
             if kind in context.blocks:
                 chain = " → ".join((*context.blocks, kind))
                 raise ReferenceSpecError(
@@ -237,6 +242,9 @@ class _Expansion:
             shape = self.graph.shape_of(source)
             parameters = self.instances.parameters(item, kind, block, shape, context)
             context = context._replace(parameters=parameters, blocks=(*context.blocks, kind))
+        items = self.bodies.get(owner)
+        if items is None:
+            items = self.bodies[owner] = Items(raw, self.architecture)
         scope = context.scope.open(kind, name)
         output = self.expand(items, source, context._replace(scope=scope))
         seen = context.parameters if block else None

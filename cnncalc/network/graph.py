@@ -66,8 +66,7 @@ class Graph:
     output: int = INPUT
     scopes: dict[str, ScopeOutput] = field(default_factory=dict)
     """Every block call, group, join and branch by its path."""
-    _shapes: dict[tuple[int, tuple[Shape, ...]], Shape] = field(default_factory=dict)
-    _layers: dict[int, Layer] = field(default_factory=dict)
+    _shapes: dict[tuple[Layer, tuple[Shape, ...]], Shape] = field(default_factory=dict)
 
     def shape_of(self, index: int) -> Shape:
         return self.input_shape if index == INPUT else self.nodes[index].output_shape
@@ -132,11 +131,10 @@ class Graph:
                 )
 
     def _infer(self, layer: Layer, shapes: tuple[Shape, ...]) -> Shape:
-        key = (id(layer), shapes)
+        key = (layer, shapes)
         known = self._shapes.get(key)
         if known is not None:
             return known
-        self._layers[id(layer)] = layer  # keeps the id from being used again
         if len(shapes) != 1 and not layer.several:
             raise ShapeError(f"takes one input; received {len(shapes)}")
         shape = tuple(int(size) for size in layer.output_shape(*shapes))

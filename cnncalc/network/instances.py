@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnncalc.errors import FieldError, shorten
 from cnncalc.layers import find
+from cnncalc.network.context import Parameters
 from cnncalc.spec.complaints import unknown_key, validated
-from cnncalc.spec.expressions import has_expression, is_expression
+from cnncalc.spec.expressions import has_expression, is_expression, names_within
 from cnncalc.spec.text import place_of
 
 if TYPE_CHECKING:
@@ -33,22 +34,22 @@ class Instances:
         self._blocks = blocks
         self._parameters = parameters
         self._layers: dict[tuple[str, str], Layer] = {}
-        self._static: dict[int, Layer] = {}
-        """The layers of items without expressions, by the item's id."""
-        self._known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        self._static: dict[Item, Layer] = {}
+        """The layers of items without expressions."""
+        self._known: dict[tuple[Any, ...], Any] = {}
         """What an item came to where the same was seen: see `_remembered`."""
-        self._turning: dict[tuple[int, str], bool] = {}
-        """Whether an item of a kind may depend on the turn of a repeat."""
-        self._listed: dict[int, int] = {}
-        """Numbers in the lists of those layers that have long ones, by the layer's id."""
+        self._turning: dict[tuple[Item, str], bool] = {}
+        """Whether an item of a kind depends on the turn of a repeat."""
+        self._listed: dict[Layer, int] = {}
+        """Numbers in the lists of those layers that have long ones."""
 
     def layer(self, item: Item, cls: type[Layer], shape: Shape, context: Context) -> Layer:
         """The item's layer; equal layers of one network are one object."""
-        layer = self._static.get(id(item)) or self._remembered(
+        layer = self._static.get(item) or self._remembered(
             item, cls.kind, shape, context, lambda: self._layer(item, cls, shape, context)
         )
         if self._listed:
-            context.budget.spend(self._listed.get(id(layer), 0))
+            context.budget.spend(self._listed.get(layer, 0))
         return layer
 
     def join(self, kind: str) -> Layer:
@@ -59,7 +60,7 @@ class Instances:
 
     def parameters(
         self, item: Item, kind: str, block: Block, shape: Shape, context: Context
-    ) -> Mapping[str, Any]:
+    ) -> Parameters:
         """Everything that the items of a block see: the network's parameters and its own."""
         return self._remembered(
             item, kind, shape, context, lambda: self._arguments(item, kind, block, shape, context)
@@ -83,14 +84,14 @@ class Instances:
             layer = self._layers[key] = validated(cls, values, path=cls.kind, raw=fields)
             listed = sum(len(value) for value in values.values() if isinstance(value, tuple))
             if listed > LONG_LIST:
-                self._listed[id(layer)] = listed
+                self._listed[layer] = listed
         if not is_expression(item.kind) and not has_expression(item.value):
-            self._static[id(item)] = layer
+            self._static[item] = layer
         return layer
 
     def _arguments(
         self, item: Item, kind: str, block: Block, shape: Shape, context: Context
-    ) -> dict[str, Any]:
+    ) -> Parameters:
         given = item.fields(next(iter(block.parameters), None))
         if given is None:
             raise FieldError(
@@ -102,7 +103,7 @@ class Instances:
         for key in given:
             if key not in block.parameters:
                 raise unknown_key(given, key, block.parameters, path=kind, what="parameter")
-        values = dict(self._parameters)
+        values = Parameters(self._parameters)
         inner = None
         for key, default in block.parameters.items():
             if given.get(key) is not None:
@@ -120,21 +121,20 @@ class Instances:
                 path = f"blocks.{kind}.parameters"
                 inner = inner or context._replace(parameters=values, blocks=(kind,))
                 values[key] = inner.argument(block.parameters, key, shape, path)
+        values.key = repr({key: values[key] for key in block.parameters})
         return values
 
     def _remembered(
         self, item: Item, kind: str, shape: Shape, context: Context, work_out: Callable[[], T]
     ) -> T:
         """`work_out()`, once for an item that sees the same parameters, input shape and turn."""
-        turning = self._turning.get((id(item), kind))
+        turning = self._turning.get((item, kind))
         if turning is None:
             block = self._blocks.get(kind)
-            seen = (item.value, block.parameters if block else None)
-            turning = self._turning[id(item), kind] = "index" in repr(seen)
-        key = (id(item), kind, id(context.parameters), shape, context.turn if turning else None)
-        known = self._known.get(key)
+            seen = [item.value, block.parameters if block else None]
+            turning = self._turning[item, kind] = "index" in names_within(seen)
+        key = (item, kind, context.parameters.key, shape, context.turn if turning else None)
+        known: T | None = self._known.get(key)
         if known is None:
-            # The parameters are kept, so that no others can come to bear their id.
-            known = self._known[key] = (context.parameters, work_out())
-        result: T = known[1]
-        return result
+            known = self._known[key] = work_out()
+        return known

@@ -15,7 +15,7 @@ from cnncalc.errors import (
     did_you_mean,
     shorten,
 )
-from cnncalc.layers import find
+from cnncalc.layers import own
 from cnncalc.spec.arithmetic import FUNCTIONS
 from cnncalc.spec.complaints import check_brackets, unknown_key, validated
 from cnncalc.spec.expressions import CONSTANTS, evaluate, is_expression, worked_out
@@ -34,8 +34,8 @@ FLOW_NAMES = ("in_channels", "in_size", "index")
 """What an expression sees beside parameters."""
 ITEM_KEYS = ("name", "inputs", "repeat", "if", "shares", "frozen")
 """What may stand beside the kind in an item."""
-SUGAR = ("layers", "residual", "group")
-"""Words of the format that are no layer kinds."""
+SUGAR: dict[str, tuple[str, ...]] = {"layers": ("sequential",), "residual": ("skip",), "group": ()}
+"""Words of the format that are no layer kinds, and what others call them."""
 MAX_PARAMETERS = 256
 """Most parameters of a network, or of a block."""
 EXAMPLES = {
@@ -293,7 +293,7 @@ class Architecture(BaseModel):
             if not problem and (name in SUGAR or name in ITEM_KEYS):
                 problem = "is a word of the file format"
             if not problem:
-                problem = "is the name of a layer kind" if find(name) else ""
+                problem = "is the name of a layer kind" if own(name) else ""
             if problem:
                 raise FieldError(
                     f"{shorten(name)} {problem}",

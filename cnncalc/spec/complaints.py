@@ -18,14 +18,11 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 
 _INFERRED = "it follows from what flows in: leave it out"
-_OTHER_NAMES = {
+_NO_FIELDS = {
     **dict.fromkeys(("in_channels", "in_features", "num_features", "input_shape"), _INFERRED),
     "activation": "write the activation as an item of its own, below this one",
-    "filters": "did you mean out_channels?",
-    "units": "did you mean out_features?",
-    "pool_size": "did you mean kernel_size?",
 }
-"""Fields that other libraries have, and what to do about them here."""
+"""Fields that other libraries have and no layer here, and what to do about them."""
 
 
 def validated(
@@ -64,12 +61,19 @@ def check_brackets(fields: Mapping[str, Any], path: str) -> None:
 
 
 def unknown_key(
-    container: object, key: str, known: Iterable[str], *, path: str, what: str = "field"
+    container: object,
+    key: str,
+    known: Iterable[str],
+    *,
+    path: str,
+    what: str = "field",
+    others: Mapping[str, str] | None = None,
 ) -> FieldError:
-    """The error for a key that is not among the known ones."""
+    """The error for a key that is not among the known ones; `others` are other names of those."""
     hint = did_you_mean(key, known)
     if what == "field" and path and not hint.startswith("did"):
-        hint = _OTHER_NAMES.get(key, hint)
+        other = (others or {}).get(key)
+        hint = f"did you mean {other}?" if other else _NO_FIELDS.get(key, hint)
     if key == "in_channels":
         hint = _INFERRED  # not out_channels, however close
     return FieldError(
@@ -156,7 +160,8 @@ def _translated(
     first = (unknown or complaints)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if unknown:
-        return unknown_key(raw, name, model.model_fields, path=path)
+        others = getattr(model, "fields_also_called", None)
+        return unknown_key(raw, name, model.model_fields, path=path, others=others)
     field = model.model_fields.get(name)
     if field is None:
         return FieldError(first["msg"], place=place_of(raw, None), path=path)

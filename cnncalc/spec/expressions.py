@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from cnncalc.errors import ExpressionError, did_you_mean, shorten
 from cnncalc.spec.arithmetic import BINARY, COMPARE, FUNCTIONS, UNARY, bounded, item_of, whole
@@ -26,7 +26,7 @@ QUOTE_HINT = 'inside {…} or […] quote an expression that holds , [ ] { }: "=
 CONSTANTS = {"true": True, "false": False, "null": None}
 
 
-def is_expression(value: object) -> bool:
+def is_expression(value: object) -> TypeGuard[str]:
     """Whether a value of a spec is an expression: a string that begins with `=`."""
     return isinstance(value, str) and value.startswith("=")
 
@@ -75,8 +75,23 @@ def worked_out(value: Any, names: Mapping[str, Any]) -> Any:
 
 
 def names_in(text: str) -> frozenset[str]:
-    """The names that an expression uses."""
+    """The names that an expression uses. Raises `ExpressionError` if it does not parse."""
     return frozenset(n.id for n in ast.walk(_parsed(text)) if isinstance(n, ast.Name))
+
+
+def names_within(value: object) -> frozenset[str]:
+    """The names that the expressions of a value use, also those in lists and mappings.
+
+    One that does not parse uses none: it fails where it is worked out.
+    """
+    if isinstance(value, dict):
+        return frozenset().union(*map(names_within, value.values()))
+    if isinstance(value, list):
+        return frozenset().union(*map(names_within, value))
+    try:
+        return names_in(value) if is_expression(value) else frozenset()
+    except ExpressionError:
+        return frozenset()
 
 
 def has_unbalanced_brackets(text: str) -> bool:

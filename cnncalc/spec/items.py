@@ -26,26 +26,14 @@ T = TypeVar("T")
 
 GROUP = "group"
 RESIDUAL = "residual"
-OTHER_NAMES = {
-    "dense": "linear",
-    "fc": "linear",
-    "fully_connected": "linear",
-    "bn": "batch_norm",
-    "lrn": "local_response_norm",
-    "deconv": "conv_transpose",
-    "swish": "silu",
-    "gap": "global_avg_pool",
-    "globalaveragepooling2d": "global_avg_pool",
-    "dropout2d": "channel_dropout",
-    "skip": "residual",
-    "sequential": "layers",
-}
-"""What other libraries and books call a kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """An item as written: `value` is what stands behind its kind, still with expressions."""
+    """An item as written: `value` is what stands behind its kind, still with expressions.
+
+    Items are equal only if they are one: each place of a spec has its own.
+    """
 
     kind: str
     value: Any
@@ -88,6 +76,27 @@ class Item:
         if self.value is not None and main is not None:
             fields[main] = self.value
         return fields
+
+
+class Items:
+    """A list of items, each parsed where it is first reached."""
+
+    __slots__ = ("_architecture", "_parsed", "raw")
+
+    def __init__(self, raw: list[Any], architecture: Architecture) -> None:
+        self.raw = raw
+        self._architecture = architecture
+        self._parsed: list[Item | None] = [None] * len(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, index: int) -> Item:
+        """Raises `FieldError` if what stands there is no item."""
+        item = self._parsed[index]
+        if item is None:
+            item = self._parsed[index] = parse_item(self.raw, index, self._architecture)
+        return item
 
 
 def parse_item(items: list[Any], index: int, architecture: Architecture) -> Item:
@@ -153,7 +162,7 @@ def is_kind(name: str, architecture: Architecture) -> bool:
 def unknown_kind(kind: object, place: Place | None, architecture: Architecture) -> FieldError:
     """The error for a word that is neither a layer kind nor a block."""
     word = str(kind)
-    other = OTHER_NAMES.get(word.lower())
+    other = _other_name(word.lower())
     if missing_space(word):
         hint = missing_space(word)
     elif " - " in word:
@@ -167,6 +176,12 @@ def unknown_kind(kind: object, place: Place | None, architecture: Architecture) 
         place=place,
         hint=hint or "cnncalc schema lists every kind",
     )
+
+
+def _other_name(word: str) -> str | None:
+    """The kind that others call so."""
+    called = SUGAR | {kind: cls.also_called for kind, cls in registry().items()}
+    return next((kind for kind, names in called.items() if word in names), None)
 
 
 def branches_of(item: Item, kind: str) -> list[tuple[str, Any]]:

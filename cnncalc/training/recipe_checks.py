@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from cnncalc.spec.train_section import Recipe
     from cnncalc.training.data import DataSet
 
-RESHAPING = ("identity", "flatten", "unflatten", "reshape", "permute")
-"""Layers after which the numbers are what they were."""
-OF_IMAGES = ("crop", "flip", "cutout", "color_jitter", "cutmix")
-"""Augmentations that know rows and columns."""
-
 
 def check_recipe(recipe: Recipe, graph: Graph) -> None:
     """Raises `FieldError` if optimizer, loss or an augmentation does not suit the network."""
@@ -65,7 +60,7 @@ def _is_scaled(data: DataSet) -> bool:
 def ending(graph: Graph) -> str:
     """The kind of the layer that makes the scores of a network."""
     index = graph.output
-    while index >= 0 and graph.nodes[index].layer.kind in RESHAPING:
+    while index >= 0 and graph.nodes[index].layer.keeps_numbers:
         index = graph.nodes[index].inputs[0]
     return "input" if index < 0 else graph.nodes[index].layer.kind
 
@@ -83,12 +78,13 @@ def _check_augmentation(recipe: Recipe, shape: tuple[int, ...]) -> None:
     augment = recipe.augment
     shown = times(shape)
     if len(shape) != 3:
-        for name in OF_IMAGES:
-            if getattr(augment, name):
+        others = " and ".join(augment.of_any_data)
+        for name in type(augment).model_fields:
+            if name not in augment.of_any_data and getattr(augment, name):
                 raise FieldError(
                     f"is for images of two axes; the network takes {shown}",
                     path=f"train.augment.{name}",
-                    hint="of the augmentations only mixup is for any data",
+                    hint=f"of the augmentations only {others} is for any data",
                 )
         return
     if augment.crop >= min(shape[1:]):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from support import examples, network
 from support.formulas import evaluate
+from support.one_of_each import FIELDS
 from support.strategies import STRATEGIES, Case
 
 import cnncalc
@@ -81,25 +82,6 @@ TORCH_ONLY = {
     "kwargs": "nn.Module's own",
 }
 """What PyTorch's constructors take and our layers do not, and why."""
-
-MINIMAL: dict[str, Any] = {
-    "out_channels": 4,
-    "kernel_size": 2,
-    "output_size": 2,
-    "out_features": 3,
-    "num_groups": 1,
-    "size": 1,
-    "p": 0.5,
-    "unflattened_size": (2, 2),
-    "shape": (-1,),
-    "dims": (0, 1, 2),
-    "padding": 1,
-    "cropping": 1,
-    "upscale_factor": 1,
-    "groups": 2,
-    "indices": (0,),
-}
-"""A value for each field that some layer requires."""
 
 
 def plain(value: Any) -> Any:
@@ -260,7 +242,7 @@ def spread_ring(padding: Any, axes: int) -> list[tuple[int, int]]:
 def test_fields_have_pytorchs_names_and_defaults(kind: str, axes: int) -> None:
     cls = registry()[kind]
     fields = cls.model_fields
-    values = {name: MINIMAL[name] for name, field in fields.items() if field.is_required()}
+    values = {name: FIELDS[name] for name, field in fields.items() if field.is_required()}
     if kind == "upsample":
         values["scale_factor"] = 2.0
     x = (4, *[6] * axes)
@@ -289,7 +271,10 @@ OTHER_DEFAULTS = {
 
 
 def test_every_kind_has_a_strategy() -> None:
-    assert set(KINDS) == STRATEGIES.keys()
+    place = "tests/support/strategies.py draws"
+    wrong = [f"{kind}: {place} no example" for kind in KINDS if kind not in STRATEGIES]
+    wrong += [f"{kind}: {place} it, and there is none" for kind in STRATEGIES if kind not in KINDS]
+    assert wrong == []
 
 
 def test_namespace_is_torch_nn_and_what_it_lacks() -> None:

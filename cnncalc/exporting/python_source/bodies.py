@@ -17,6 +17,8 @@ from cnncalc.layers.recorder import Recorder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cnncalc.spec.items import Item
+
 IDENTITY = Call("nn.Identity")
 NUMBERED = re.compile(r"(.*?)(\d+)")
 
@@ -31,8 +33,7 @@ class Body(NamedTuple):
 class Repeat(NamedTuple):
     """The turns of one item of the file in one scope, each a module run after the one before."""
 
-    item: int
-    """The id of the item."""
+    item: Item
     key: str
     """Tells it from the other repeats of its scope."""
     prefix: str
@@ -45,9 +46,9 @@ class Bodies:
 
     def __init__(self, scopes: Sequence[Scope], calls: Mapping[str, Call]) -> None:
         self.calls = calls
-        self.heads: dict[int, int] = {}
+        self.heads: dict[Item, int] = {}
         """Of each item that can be a loop: how many turns stand before it, 0 or 1."""
-        repeats: dict[int, list[Repeat]] = {}
+        repeats: dict[Item, list[Repeat]] = {}
         for scope in scopes:
             for inner in self._inline_scopes(scope):
                 for part in repeats_of(inner):
@@ -170,7 +171,9 @@ def _follows(unit: Unit, before: Unit) -> bool:
 
 def _repeat(place: int, units: list[Unit]) -> Repeat:
     prefix, start = _numbered(units[0])
-    return Repeat(id(units[0].item), f"{prefix}#{place}", prefix, start, units)
+    item = units[0].item
+    assert item is not None
+    return Repeat(item, f"{prefix}#{place}", prefix, start, units)
 
 
 def _numbered(unit: Unit) -> tuple[str, int]:

@@ -186,7 +186,7 @@ def _collect(
 ) -> None:
     """Gathers the scopes that need a class, by the place in the file that they come from."""
     if scope.needs_class:
-        key: Any = scope.kind if scope.parameters is not None else (id(scope.item), scope.name)
+        key: Any = scope.kind if scope.parameters is not None else (scope.item, scope.name)
         instances.setdefault(key, []).append(scope)
         within.setdefault(key, {})
         within.setdefault(above, {})[key] = None

@@ -6,10 +6,13 @@ The inputs of a node are its arguments `in0`, `in1`, …; its attributes stand b
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnncalc.importing.sketch.operations import Operation, Unfit, Weight
 from cnncalc.importing.sketch.site import Site, Translator, Translators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TRANSLATORS = Translators()
 """By the name of the operator."""
@@ -143,13 +146,20 @@ def _batch_norm(site: Site) -> Operation:
     )
 
 
-@TRANSLATORS.of("InstanceNormalization", "GroupNormalization")
+@TRANSLATORS.of("GroupNormalization")
 def _group_norm(site: Site) -> Operation:
+    return _measuring_norm(site, "group_norm", num_groups=site["num_groups"])
+
+
+@TRANSLATORS.of("InstanceNormalization")
+def _instance_norm(site: Site) -> Operation:
+    return _measuring_norm(site, "instance_norm", affine=True)
+
+
+def _measuring_norm(site: Site, kind: str, **fields: Any) -> Operation:
     weights = {"weight": site["in1"], "bias": site["in2"]}
     eps = _short(site.arguments.get("epsilon", 1e-5))
-    if site.origin == "GroupNormalization":
-        return site.layer("group_norm", weights=weights, num_groups=site["num_groups"], eps=eps)
-    return site.layer("instance_norm", weights=weights, affine=True, eps=eps)
+    return site.layer(kind, weights=weights, eps=eps, **fields)
 
 
 @TRANSLATORS.of("LayerNormalization")
@@ -210,64 +220,62 @@ def _prelu(site: Site) -> Operation:
     return site.layer("prelu", weights=weights, num_parameters=size)
 
 
-@TRANSLATORS.of("Softmax", "LogSoftmax")
-def _softmax(site: Site) -> Operation:
+@TRANSLATORS.of("Softmax", kind="softmax")
+@TRANSLATORS.of("LogSoftmax", kind="log_softmax")
+def _softmax(site: Site, kind: str) -> Operation:
     default = 1 if site["opset"] < 13 else -1
     dim = site.arguments.get("axis", default) % (len(site.x.shape) + 1)
-    return site.layer("softmax" if site.origin == "Softmax" else "log_softmax", dim=dim)
+    return site.layer(kind, dim=dim)
 
 
-@TRANSLATORS.of("MaxPool", "AveragePool")
-def _pool(site: Site) -> Operation:
+@TRANSLATORS.of("MaxPool")
+def _max_pool(site: Site) -> Operation:
+    dilation = site.arguments.get("dilations", [1] * len(site["kernel_shape"]))
+    return _pool(site, "max_pool", dilation=dilation)
+
+
+@TRANSLATORS.of("AveragePool")
+def _avg_pool(site: Site) -> Operation:
+    counted = bool(site.arguments.get("count_include_pad", 0))
+    padded = any(site.arguments.get("pads", ())) or site.arguments.get("auto_pad") == "SAME_UPPER"
+    return _pool(site, "avg_pool", count_include_pad=counted or not padded)
+
+
+def _pool(site: Site, kind: str, **fields: Any) -> Operation:
     kernel = site["kernel_shape"]
-    fields: dict[str, Any] = {"ceil_mode": bool(site.arguments.get("ceil_mode", 0))}
-    if site.origin == "MaxPool":
-        fields["dilation"] = site.arguments.get("dilations", [1] * len(kernel))
-    else:
-        fields["count_include_pad"] = bool(site.arguments.get("count_include_pad", 0))
     auto = site.arguments.get("auto_pad", "NOTSET")
     pads = site.arguments.get("pads", [0] * 2 * len(kernel))
     padding = {"SAME_UPPER": "same", "VALID": [0] * len(kernel)}.get(auto, pads[: len(kernel)])
     if auto == "NOTSET" and pads[: len(kernel)] != pads[len(kernel) :]:
         raise Unfit("pads unevenly")
-    if "count_include_pad" in fields and not any(pads) and padding != "same":
-        fields["count_include_pad"] = True  # there is none: the default will do
-    stride = site.arguments.get("strides", [1] * len(kernel))
-    kind = "max_pool" if site.origin == "MaxPool" else "avg_pool"
-    return site.layer(kind, kernel_size=kernel, stride=stride, padding=padding, **fields)
+    return site.layer(
+        kind,
+        kernel_size=kernel,
+        stride=site.arguments.get("strides", [1] * len(kernel)),
+        padding=padding,
+        ceil_mode=bool(site.arguments.get("ceil_mode", 0)),
+        **fields,
+    )
 
 
-@TRANSLATORS.of("ReduceMean", "ReduceMax")
-def _reduce(site: Site) -> Operation | None:
+@TRANSLATORS.of("ReduceMean", kind="global_avg_pool")
+@TRANSLATORS.of("ReduceMax", kind="global_max_pool")
+def _reduce(site: Site, kind: str) -> Operation | None:
     x = site.x
     given: Any = site.arguments.get("axes", site.arguments.get("in1"))
     axes = sorted(int(axis) % (len(x.shape) + 1) for axis in given)
     if len(x.shape) < 2 or axes != [*range(2, len(x.shape) + 1)]:
         return None
-    kind = "global_avg_pool" if site.origin == "ReduceMean" else "global_max_pool"
     pooled = site.layer(kind, output=(x.shape[0], *(1 for _ in x.shape[1:])))
     return pooled if site.arguments.get("keepdims", 1) else site.layer("flatten", pooled)
 
 
-@TRANSLATORS.of("Add", "Mul", "Sum")
-def _arithmetic(site: Site) -> Operation | None:
-    first, second = site["in0"], site["in1"]
-    if "in2" in site.arguments:
+def _scaled(site: Site, x: Operation, scale: Weight) -> Operation | None:
+    """Each channel times a weight."""
+    wanted = (x.shape[0], *(1 for _ in x.shape[1:]))
+    if scale.shape not in (wanted, (1, *wanted)):
         return None
-    if not isinstance(first, Operation):
-        first, second = second, first
-    if isinstance(second, Operation):
-        return site.layer("multiply" if site.origin == "Mul" else "add", first, second)
-    if not isinstance(second, Weight):
-        return None
-    if site.origin == "Mul":
-        wanted = (first.shape[0], *(1 for _ in first.shape[1:]))
-        if second.shape not in (wanted, (1, *wanted)):
-            return None
-        return site.layer(
-            "layer_scale", first, weights={"weight": second._replace(shape=wanted[:1])}
-        )
-    return _with_bias(site, first, second)
+    return site.layer("layer_scale", x, weights={"weight": scale._replace(shape=wanted[:1])})
 
 
 def _with_bias(site: Site, product: Operation, bias: Weight) -> Operation | None:
@@ -278,3 +286,18 @@ def _with_bias(site: Site, product: Operation, bias: Weight) -> Operation | None
     return site.layer(
         "linear", *product.inputs, weights={**product.weights, "bias": bias}, **fields
     )
+
+
+@TRANSLATORS.of("Add", "Sum", kind="add", with_weight=_with_bias)
+@TRANSLATORS.of("Mul", kind="multiply", with_weight=_scaled)
+def _of_two(
+    site: Site, kind: str, with_weight: Callable[[Site, Operation, Weight], Operation | None]
+) -> Operation | None:
+    first, second = site["in0"], site["in1"]
+    if "in2" in site.arguments:
+        return None
+    if not isinstance(first, Operation):
+        first, second = second, first
+    if isinstance(second, Operation):
+        return site.layer(kind, first, second)
+    return with_weight(site, first, second) if isinstance(second, Weight) else None

@@ -92,10 +92,11 @@ def _pad(site: Site) -> Operation | None:
     return site.layer("pad", padding=[a if a == b else [a, b] for a, b in rings[2:]], **fields)
 
 
-@TRANSLATORS.of("Resize", "Upsample")
-def _resize(site: Site) -> Operation | None:
+@TRANSLATORS.of("Resize")
+@TRANSLATORS.of("Upsample", old=True)
+def _resize(site: Site, *, old: bool = False) -> Operation | None:
     mode = site.arguments.get("mode", "nearest")
-    old = site.origin == "Upsample" or site["opset"] < 11
+    old = old or site["opset"] < 11
     how = site.arguments.get(
         "coordinate_transformation_mode", "asymmetric" if old else "half_pixel"
     )

@@ -53,9 +53,9 @@ def _passed_on(site: Site) -> Operation:
     return site.x
 
 
-@TRANSLATORS.of("conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d")
-@TRANSLATORS.of("conv_transpose3d")
-def _conv(site: Site) -> Operation:
+@TRANSLATORS.of("conv1d", "conv2d", "conv3d", transposed=False)
+@TRANSLATORS.of("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", transposed=True)
+def _conv(site: Site, transposed: bool) -> Operation:
     weight = site["weight"]
     if not isinstance(weight, Weight):
         raise Unfit("its weight is computed from the input")
@@ -68,11 +68,16 @@ def _conv(site: Site) -> Operation:
         for name, value in fields.items()
     }
     weights = {"weight": weight, "bias": site["bias"]}
-    if "transpose" in site.origin or site.arguments.get("transposed"):
+    if transposed:
         fields["output_padding"] = site["output_padding"]
         fields["out_channels"] = weight.shape[1] * site["groups"]
         return site.layer("conv_transpose", weights=weights, **fields)
     return site.layer("conv", weights=weights, out_channels=weight.shape[0], **fields)
+
+
+@TRANSLATORS.of("convolution")
+def _convolution(site: Site) -> Operation:
+    return _conv(site, transposed=site["transposed"])
 
 
 @TRANSLATORS.of("linear")
@@ -186,9 +191,9 @@ def _clamped(site: Site, low: Any, high: Any) -> Operation | None:
     return site.layer(kind) if kind else None
 
 
-@TRANSLATORS.of("softmax", "_softmax", "log_softmax", "_log_softmax")
-def _softmax(site: Site) -> Operation:
-    kind = "log_softmax" if "log" in site.origin else "softmax"
+@TRANSLATORS.of("softmax", "_softmax", kind="softmax")
+@TRANSLATORS.of("log_softmax", "_log_softmax", kind="log_softmax")
+def _softmax(site: Site, kind: str) -> Operation:
     return site.layer(kind, dim=axis_of(site["dim"], site.x))
 
 
@@ -207,23 +212,22 @@ def _avg_pool(site: Site) -> Operation:
     return site.layer("avg_pool", stride=site["stride"] or None, divisor_override=divisor, **fields)
 
 
-@TRANSLATORS.of("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
-@TRANSLATORS.of("_adaptive_avg_pool2d", "_adaptive_avg_pool3d")
-@TRANSLATORS.of("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
-def _adaptive_pool(site: Site) -> Operation:
-    mean = "avg" if "avg" in site.origin else "max"
+@TRANSLATORS.of("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", of="avg")
+@TRANSLATORS.of("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", of="avg")
+@TRANSLATORS.of("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", of="max")
+def _adaptive_pool(site: Site, of: str) -> Operation:
     if {*site.shape[1:]} == {1}:
-        return site.layer(f"global_{mean}_pool")
-    return site.layer(f"adaptive_{mean}_pool", output_size=site["output_size"])
+        return site.layer(f"global_{of}_pool")
+    return site.layer(f"adaptive_{of}_pool", output_size=site["output_size"])
 
 
-@TRANSLATORS.of("mean", "amax")
-def _over_places(site: Site) -> Operation | None:
+@TRANSLATORS.of("mean", kind="global_avg_pool")
+@TRANSLATORS.of("amax", kind="global_max_pool")
+def _over_places(site: Site, kind: str) -> Operation | None:
     x = site.x
     dims = site["dim"] if isinstance(site["dim"], list) else [site["dim"]]
     if len(x.shape) < 2 or sorted(axis_of(dim, x) for dim in dims) != [*range(2, len(x.shape) + 1)]:
         return None
-    kind = "global_avg_pool" if "mean" in site.origin else "global_max_pool"
     pooled = site.layer(kind, output=(x.shape[0], *(1 for _ in x.shape[1:])))
     return pooled if site["keepdim"] else site.layer("flatten", pooled)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from cnncalc.importing.sketch.operations import Operation
+from cnncalc.importing.sketch.operations import Operation, name_of
 from cnncalc.importing.sketch.site import Site, Translators, axis_of
 
 TRANSLATORS = Translators()
@@ -21,7 +21,7 @@ BROADCAST = ("expand", "expand_as")
 @TRANSLATORS.of(*BROADCAST)
 def _expand(site: Site) -> Operation | None:
     """Only a product makes axes longer by itself; anything else would see the short ones."""
-    multiplied = all(user.startswith(("aten.mul.", "aten.mul_.")) for user in site.users)
+    multiplied = all(name_of(user) == "mul" for user in site.users)
     same = len(site.x.shape) == len(site.shape)
     return site.x if site.x.shape == site.shape or (multiplied and same) else None
 
@@ -36,16 +36,19 @@ def _cat(site: Site) -> Operation | None:
     return site.layer("concat", *tensors) if len(tensors) > 1 else tensors[0]
 
 
-@TRANSLATORS.of("flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze", "unflatten")
+@TRANSLATORS.of("view", "reshape", "_unsafe_view", "squeeze", "unsqueeze", "unflatten")
 def _reshape(site: Site) -> Operation:
     x, shape = site.x, site.shape
     if x.shape == shape:
         return x
-    if len(shape) == 1:
-        return site.layer("flatten")
-    if "flatten.using_ints" in site.origin and "un" not in site.origin:
-        return site.layer("flatten", start_dim=site["start_dim"], end_dim=site["end_dim"])
-    return site.layer("reshape", shape=shape)
+    return site.layer("flatten") if len(shape) == 1 else site.layer("reshape", shape=shape)
+
+
+@TRANSLATORS.of("flatten")
+def _flatten(site: Site) -> Operation:
+    if site.x.shape == site.shape or len(site.shape) == 1:
+        return _reshape(site)
+    return site.layer("flatten", start_dim=site["start_dim"], end_dim=site["end_dim"])
 
 
 @TRANSLATORS.of("permute", "transpose", "t", "movedim", "swapaxes", "numpy_T")
@@ -121,8 +124,10 @@ def _index(site: Site) -> Operation | None:
     return site.layer("select", indices=chosen[0].tolist())
 
 
-@TRANSLATORS.of("pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d")
-def _pad(site: Site) -> Operation | None:
+@TRANSLATORS.of("pad", "constant_pad_nd")
+@TRANSLATORS.of("reflection_pad2d", mode="reflect")
+@TRANSLATORS.of("replication_pad2d", mode="replicate")
+def _pad(site: Site, mode: str = "") -> Operation | None:
     given: Any = site.arguments.get("pad", site.arguments.get("padding"))
     axes = len(site.x.shape) - 1
     pairs = [list(pair) for pair in zip(given[::2], given[1::2], strict=True)][::-1]
@@ -131,9 +136,8 @@ def _pad(site: Site) -> Operation | None:
     rings = [[0, 0]] * (axes - len(pairs)) + pairs
     if all(units <= 0 for ring in rings for units in ring):
         return site.layer("crop", cropping=_rings([[-a, -b] for a, b in rings]))
-    mode, value = site.arguments.get("mode", "constant"), site.arguments.get("value") or 0.0
-    if site.origin.startswith(("aten.refl", "aten.repl")):
-        mode = "reflect" if "refl" in site.origin else "replicate"
+    mode = mode or site.arguments.get("mode", "constant")
+    value = site.arguments.get("value") or 0.0
     fields = {"mode": "zeros"} if mode == "constant" else {"mode": mode}
     if mode == "constant" and value:
         fields = {"mode": "constant", "value": float(value)}
@@ -146,11 +150,11 @@ def _rings(rings: list[list[int]]) -> Any:
     return short[0] if all(isinstance(r, int) and r == short[0] for r in short) else short
 
 
-@TRANSLATORS.of("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
-@TRANSLATORS.of("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
-def _upsample(site: Site) -> Operation:
+@TRANSLATORS.of("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", linear=False)
+@TRANSLATORS.of("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", linear=True)
+def _upsample(site: Site, linear: bool) -> Operation:
     fields: dict[str, Any] = {}
-    if "nearest" not in site.origin:
+    if linear:
         fields = {"mode": "linear", "align_corners": bool(site["align_corners"]) or None}
     factors = site.arguments.get("scale_factors")
     if factors:

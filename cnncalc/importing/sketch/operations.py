@@ -28,6 +28,11 @@ class Unfit(Exception):  # noqa: N818 - not an error of the user's
     """The layer that was tried is not what the network computes."""
 
 
+def name_of(origin: str) -> str:
+    """`add` of aten.add_.Tensor, and of ONNX's Add."""
+    return origin.removeprefix("aten.").partition(".")[0].rstrip("_").lower()
+
+
 class Call(NamedTuple):
     """A call of a module."""
 
@@ -89,6 +94,8 @@ class Operation:
     """The calls of modules that it stands in, the outermost first."""
     weights: dict[str, Weight] = field(default_factory=dict)
     """The tensors that it learnt or keeps, by our names for them."""
+    buffers: frozenset[str] = frozenset()
+    """Those that it keeps and does not learn."""
     shares: Operation | None = None
     frozen: bool = False
     arguments: tuple[Any, ...] = ()
@@ -98,6 +105,11 @@ class Operation:
     def place(self) -> str:
         """Where it stands in the network that was read."""
         return self.calls[-1].path if self.calls else ""
+
+    @property
+    def learnable(self) -> list[Weight]:
+        """The tensors that its layer learns, though the network may have frozen them."""
+        return [weight for name, weight in self.weights.items() if name not in self.buffers]
 
     @property
     def is_unknown(self) -> bool:
@@ -129,11 +141,10 @@ class Sketch:
         """A layer of ours. Raises `Unfit` if it is not what was traced."""
         inputs, weights = tuple(inputs), dict(weights or {})
         tidied = _tidy(kind, fields)
-        _check(kind, tidied, [each.shape for each in inputs], shape, weights)
+        buffers = _check(kind, tidied, [each.shape for each in inputs], shape, weights)
         self._count += 1
-        made = Operation(self._count, kind, tidied, inputs, shape, origin, calls, weights)
-        learnable = [weight for name, weight in weights.items() if name not in BUFFERS]
-        made.frozen = bool(learnable) and not any(weight.learnt for weight in learnable)
+        made = Operation(self._count, kind, tidied, inputs, shape, origin, calls, weights, buffers)
+        made.frozen = bool(made.learnable) and not any(each.learnt for each in made.learnable)
         return made
 
     def unknown(
@@ -183,15 +194,12 @@ class Sketch:
         return kept
 
 
-BUFFERS = ("running_mean", "running_var", "codes")
-
-
 def _share(operations: list[Operation]) -> None:
     """Lets later operations share the weights of the first that has them."""
     owners: dict[tuple[Any, ...], Operation] = {}
     taken: set[str] = set()
     for operation in operations:
-        own = [weight for key, weight in operation.weights.items() if key not in BUFFERS]
+        own = operation.learnable
         names = {weight.name for weight in own}
         if not names:
             continue
@@ -224,7 +232,8 @@ def _tidy(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         declared = cls.model_fields[name]
         if declared.is_required() or value != declared.get_default():
             kept[name] = value
-    if "stride" in kept and kind.endswith("_pool") and kept["stride"] == kept["kernel_size"]:
+    by_kernel = "stride" in kept and cls.model_fields["stride"].default is None
+    if by_kernel and kept["stride"] == kept["kernel_size"]:
         del kept["stride"]
     return kept
 
@@ -247,7 +256,8 @@ def place_of(name: str) -> int:
 
 def _check(
     kind: str, fields: dict[str, Any], xs: list[Shape], y: Shape, weights: Mapping[str, Weight]
-) -> None:
+) -> frozenset[str]:
+    """The names of the layer's buffers. Raises `Unfit` if it is not what was traced."""
     cls = find(kind)
     assert cls is not None
     if any(weight.derived or (weight.turned and kind != "linear") for weight in weights.values()):
@@ -256,7 +266,8 @@ def _check(
         layer: Layer = validated(cls, {k: _tuples(v) for k, v in fields.items()}, path=kind)
         shape = tuple(int(size) for size in layer.output_shape(*xs))
         own = {name: tuple(map(int, size)) for name, size in layer.weights(*xs).items()}
-        own |= {k: tuple(size) for k, size in layer.buffers(*xs).items() if k in weights}
+        buffers = {name: tuple(size) for name, size in layer.buffers(*xs).items()}
+        own |= {name: size for name, size in buffers.items() if name in weights}
     except (SpecError, ValueError, TypeError, ZeroDivisionError) as error:
         raise Unfit(str(error)) from None
     if shape != y:
@@ -265,6 +276,7 @@ def _check(
         name: _significant(weight.shape) for name, weight in weights.items()
     }:
         raise Unfit("has other weights")
+    return frozenset(buffers)
 
 
 def _tuples(value: Any) -> Any:

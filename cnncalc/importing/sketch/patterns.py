@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnncalc.importing.sketch.operations import Operation, Sketch, Unfit, Weight
+from cnncalc.importing.sketch.operations import Operation, Sketch, Unfit, Weight, name_of
 
 
 def simplified(made: Operation, sketch: Sketch) -> Operation:
@@ -16,7 +16,7 @@ def simplified(made: Operation, sketch: Sketch) -> Operation:
 
 def recognised(made: Operation, sketch: Sketch) -> Operation:
     """What an unknown operation and those before it are together, or the operation itself."""
-    name = _name(made)
+    name = name_of(made.origin)
     rules = {
         "div": _response_norm,
         "add": _affine,
@@ -30,15 +30,10 @@ def recognised(made: Operation, sketch: Sketch) -> Operation:
         return made
 
 
-def _name(operation: Operation) -> str:
-    """`add` of aten.add_.Tensor, and of ONNX's Add."""
-    return operation.origin.removeprefix("aten.").partition(".")[0].rstrip("_").lower()
-
-
 def _inner(operation: Operation, *kinds: str) -> Operation:
     """What flows in first, if it is of one of these kinds, or of these origins if unknown."""
     (source, *_) = operation.inputs
-    name = _name(source)
+    name = name_of(source.origin)
     if source.kind not in kinds and not (source.is_unknown and name in kinds):
         raise Unfit(f"{source.kind} where {kinds} should stand")
     return source
@@ -124,10 +119,10 @@ def _response_norm(made: Operation, sketch: Sketch) -> Operation | None:
     shifted = _inner(power, "add")
     scaled = _inner(shifted, "mul")
     found: Any = scaled.inputs[0]
-    while found.kind in ("reshape", "flatten") or "squeeze" in found.origin.lower():
+    while found.kind in ("reshape", "flatten") or name_of(found.origin) in ("squeeze", "unsqueeze"):
         (found,) = found.inputs
     padded = _inner(found, "pad", "reshape", "unsqueeze")
-    while padded.kind != "multiply" and padded.origin != "aten.square.default":
+    while padded.kind != "multiply" and name_of(padded.origin) != "square":
         (padded,) = padded.inputs
     if {*padded.inputs} != {x}:
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnncalc.importing.sketch import patterns
 from cnncalc.importing.sketch.operations import Call, Operation, Sketch, Unfit, Weight
@@ -92,6 +93,7 @@ def _operations(values: Sequence[Any]) -> list[Operation]:
     return found
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Translator = Callable[[Site], Any]
 """What makes a layer, or a list of several outputs, of a site; None where there is none."""
 
@@ -99,12 +101,12 @@ Translator = Callable[[Site], Any]
 class Translators(dict[str, Translator]):
     """Translators by the names of operators."""
 
-    def of(self, *names: str) -> Callable[[Translator], Translator]:
-        """Registers a function for some names."""
+    def of(self, *names: str, **given: Any) -> Callable[[Function], Function]:
+        """Registers a function for some names; it is called with what is given beside the site."""
 
-        def register(translate: Translator) -> Translator:
-            self.update(dict.fromkeys(names, translate))
-            return translate
+        def register(function: Function) -> Function:
+            self.update(dict.fromkeys(names, partial(function, **given) if given else function))
+            return function
 
         return register
 
