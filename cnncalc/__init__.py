@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cnncalc.pytorch.weights import load_weights as load_weights
     from cnncalc.spec.architecture import Architecture
     from cnncalc.spec.loading import load
-    from cnncalc.training.reports.predict import evaluate as evaluate
+    from cnncalc.training.reports.evaluate import evaluate as evaluate
     from cnncalc.training.reports.predict import predict as predict
     from cnncalc.training.train import resume as resume
     from cnncalc.training.train import train as train
@@ -46,7 +46,7 @@ _HOME = {
     "analyze": "analysis.analyze",
     "analyze_module": "importing.import_network",
     "build": "pytorch.compiler",
-    "evaluate": "training.reports.predict",
+    "evaluate": "training.reports.evaluate",
     "export": "exporting.export",
     "load": "spec.loading",
     "load_weights": "pytorch.weights",

@@ -64,11 +64,14 @@ def train(arguments: list[str]) -> None:
 
 def start(folder: str) -> None:
     """For each way to begin: how much scores depend on the image, and what comes back."""
+    from cnncalc.training.options import RunOptions
     from cnncalc.training.plan import plan_run
 
     network = cnncalc.load("vgg")
     data = plan_run(
-        network, network.recipe({"data.name": "cifar10", "data.dir": folder}), device="cpu"
+        network,
+        network.recipe({"data.name": "cifar10", "data.dir": folder}),
+        RunOptions(device="cpu"),
     ).data
     drawn = torch.randperm(len(data.train.labels), generator=torch.Generator().manual_seed(0))[:256]
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in (data.mean, data.std))

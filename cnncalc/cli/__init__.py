@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,8 @@ import typer
 
 from cnncalc import __version__
 from cnncalc.cli.commands import Group
-from cnncalc.cli.output import prepare_streams, write
-from cnncalc.errors import CnncalcError, LostError
+from cnncalc.cli.output import prepare_streams, warn, write
+from cnncalc.errors import CnncalcError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -64,15 +63,7 @@ def main() -> None:
     try:
         app()
     except CnncalcError as error:
-        from cnncalc.training.processes.processes import says
-
-        if sys.stderr is not None and says(error):
-            sys.stderr.write(
-                f"process {error.process}: {error}\n" if error.process else f"{error}\n"
-            )
-            sys.stderr.flush()
-        if isinstance(error, LostError):
-            os._exit(error.exit_status)  # to be torn down, it would wait for the others
+        warn(str(error))
         sys.exit(error.exit_status)
     finally:
         gc.enable()

@@ -111,6 +111,7 @@ def warn(text: str) -> None:
     """Lines on stderr."""
     if sys.stderr is not None:
         sys.stderr.write(f"{lines(text)}\n")
+        sys.stderr.flush()
 
 
 def _print(text: str) -> None:

@@ -7,14 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cnncalc.cli.output import warn
+from cnncalc.training.step.progress import Progress
 from cnncalc.wording import lines, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from rich.progress import Progress, TaskID
+    from rich import progress as rich
 
+    from cnncalc.runs.folder import Row
     from cnncalc.spec.train_section import Recipe
     from cnncalc.training.plan import Plan
     from cnncalc.training.step.plateau import Standstill
@@ -57,14 +59,12 @@ def describe(plan: Plan) -> str:
 
 def _loss(plan: Plan) -> dict[str, str]:
     """What is minimised, if that is not the usual or not well chosen."""
-    from cnncalc.training.recipe_checks import ending
+    from cnncalc.training.recipe_checks import doubt_about_loss
 
-    name = plan.recipe.loss.name
-    if name != "cross_entropy":
-        return {"loss": name}
-    if ending(plan.graph) != "softmax":
-        return {}
-    return {"loss": "cross_entropy takes logits: better leave out the network's last softmax"}
+    name, doubt = plan.recipe.loss.name, doubt_about_loss(plan.recipe, plan.graph)
+    if doubt is None:
+        return {} if name == "cross_entropy" else {"loss": name}
+    return {"loss": f"{name} {doubt}"}
 
 
 def _augmented(recipe: Recipe) -> dict[str, str]:
@@ -100,20 +100,12 @@ def watcher(*, quiet: bool) -> Any:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-class Quiet:
+class Quiet(Progress):
     """Says nothing but what is wrong."""
 
     def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
         for problem in problems:
             self.say(problem)
-
-    def step(self, step: int, loss: float, accuracy: float, images: int) -> None: ...
-
-    def epoch(self, row: Mapping[str, Any]) -> None: ...
-
-    def stale(self, evaluations: int) -> None: ...
-
-    def standing(self, standstill: Standstill) -> None: ...
 
     def close(self) -> None:
         """Told when the run is over, however it ended."""
@@ -134,14 +126,14 @@ class Lines(Quiet):
             return
         self.say(HEAD)
 
-    def epoch(self, row: Mapping[str, Any]) -> None:
+    def epoch(self, row: Row) -> None:
         pairs = [("train_loss", "train_accuracy"), ("val_loss", "val_accuracy")]
         cells = [f"{row['epoch']:>5}"]
         for loss, accuracy in [*pairs, ("test_loss", "test_accuracy")]:
             width = 10 if loss == "train_loss" else 8 if loss == "val_loss" else 9
-            known = row[loss] is not None
-            cells.append(f"{_short(row[loss]) if known else '–':>{width}}")
-            cells.append(f"{row[accuracy]:>8.2%}" if known else f"{'–':>8}")
+            value = row[loss]
+            cells.append(f"{'–' if value is None else _short(value):>{width}}")
+            cells.append(f"{'–':>8}" if value is None else f"{row[accuracy]:>8.2%}")
         cells.append(f"{row['images_per_second']:>10,.0f}")
         self.say("  ".join(cells))
 
@@ -157,24 +149,25 @@ class Bar(Lines):
     """A bar with loss, accuracy, images a second and the time left."""
 
     def __init__(self) -> None:
-        self.bar: Progress | None = None
-        self.task: TaskID | None = None
+        self.bar: rich.Progress | None = None
+        self.task: rich.TaskID | None = None
         self.seen = 0.0
 
     def begin(self, plan: Plan, folder: Path, step: int, problems: Sequence[str]) -> None:
         super().begin(plan, folder, step, problems)
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
 
         console = Console(file=sys.stderr)
-        steps, left = MofNCompleteColumn(), TimeLeft()
-        figures = TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}")
-        speed = TextColumn("{task.fields[speed]:,.0f} images/s")
-        columns = [steps, BarColumn(), figures, speed, left]
+        steps, left = rich.MofNCompleteColumn(), rich.TimeRemainingColumn()
+        figures = rich.TextColumn(
+            "loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"
+        )
+        speed = rich.TextColumn("{task.fields[speed]:,.0f} images/s")
+        columns = [steps, rich.BarColumn(), figures, speed, left]
         if console.width < NARROW:
             columns = [steps, figures, left]
-        self.bar = Progress(*columns, console=console, transient=True)
+        self.bar = rich.Progress(*columns, console=console, transient=True)
         self.task = self.bar.add_task(
             "", total=plan.steps, completed=step, loss=0, accuracy=0, speed=0
         )

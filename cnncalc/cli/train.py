@@ -3,21 +3,82 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import fields
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import say, warn, write
-from cnncalc.errors import UsageError
-from cnncalc.training.processes.processes import is_first
+from cnncalc.errors import CnncalcError, LostError, UsageError
+from cnncalc.training.options import RunOptions
+from cnncalc.training.processes.processes import is_first, says
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def run_options() -> Iterator[Parameter]:
+    """An option for each of `RunOptions` but the device; None where it is not given."""
+    for each in fields(RunOptions):
+        about = each.metadata
+        if not about:
+            continue
+        kind = bool if about["metavar"] is None else Path
+        option = typer.Option(
+            None, about["flag"], metavar=about["metavar"], help=about["text"], show_default=False
+        )
+        yield Parameter(each.name, Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+
+
+def flag_of(name: str) -> str:
+    """How an option of a run is written: --compile."""
+    (flag,) = (each.metadata["flag"] for each in fields(RunOptions) if each.name == name)
+    return str(flag).partition("/")[0]
+
+
+def with_run_options(below: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes them as `**options`, and shows them below its own option `below`."""
+
+    def of(command: Callable[..., None]) -> Callable[..., None]:
+        known = signature(command, eval_str=True)
+        shown: list[Parameter] = []
+        for parameter in known.parameters.values():
+            if parameter.kind is Parameter.VAR_KEYWORD:
+                continue
+            shown.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+            if parameter.name == below:
+                shown += run_options()
+        command.__signature__ = known.replace(parameters=shown)  # type: ignore[attr-defined]
+        return command
+
+    return of
+
+
+@contextmanager
+def one_speaks() -> Iterator[None]:
+    """Within, what goes wrong is said by one process of several, with its number."""
+    try:
+        yield
+    except CnncalcError as error:
+        if says(error):
+            warn(f"process {error.process}: {error}" if error.process else str(error))
+        if isinstance(error, LostError):
+            os._exit(error.exit_status)  # to be torn down, it would wait for the others
+        sys.exit(error.exit_status)
 
 
 def _field(name: str, metavar: str, help_text: str) -> Any:
     return typer.Option(f"--{name}", metavar=metavar, help=help_text, show_default=False)
 
 
+@with_run_options(below="resume")
+@one_speaks()
 def train(
     spec: Annotated[
         str | None,
@@ -59,35 +120,6 @@ def train(
     resume: Annotated[
         Path | None, _field("resume", "RUN", "Go on with this run; no SPEC is needed.")
     ] = None,
-    init: Annotated[
-        Path | None,
-        _field("init", "CHECKPOINT", "Begin with the weights of a run or of a .pt file."),
-    ] = None,
-    init_partial: Annotated[
-        bool, typer.Option("--init-partial", help="Start anew what --init does not fit.")
-    ] = False,
-    rewrite: Annotated[
-        bool | None,
-        typer.Option(
-            "--rewrite/--no-rewrite", help="Max pools before their activations; done if not given."
-        ),
-    ] = None,
-    compiled: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Run under torch.compile.")
-    ] = None,
-    cuda_graph: Annotated[
-        bool | None,
-        typer.Option(
-            "--cuda-graph/--no-cuda-graph",
-            help="Launch all kernels of a step at once; done for small steps if not given.",
-        ),
-    ] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same bits each time, on CUDA too.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write TensorBoard's events into the folder.")
-    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would happen, and stop.")
@@ -102,6 +134,7 @@ def train(
             help="A parameter of the network, or a field of the recipe: train.clip=1.",
         ),
     ] = None,
+    **options: Any,
 ) -> None:
     """Train a network as its train: section says.
 
@@ -131,10 +164,14 @@ def train(
     }
     recipe_settings, others = parse_settings(settings)
     recipe_settings |= {name: value for name, value in chosen.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
+    if device is not None:
+        given["device"] = device
     gc.enable()  # unlike a table, a run lasts
     progress = watcher(quiet=quiet)
     try:
         if resume is not None:
+            anew = signature(api.resume).parameters
             _check_stands_alone(
                 {
                     "SPEC": spec,
@@ -142,47 +179,22 @@ def train(
                     "--variant": variant,
                     "--input": input_shape,
                     "--output": output,
-                    "--init": init,
-                    "--init-partial": init_partial or None,
-                    "--rewrite": rewrite,
-                    "--compile": compiled,
+                    **{flag_of(name): given[name] for name in given if name not in anew},
                     "--dry-run": dry_run or None,
                 }
             )
-            run = api.resume(
-                resume,
-                device=device,
-                settings=recipe_settings,
-                deterministic=deterministic or None,
-                cuda_graph=cuda_graph,
-                tensorboard=tensorboard or None,
-                progress=progress,
-            )
+            run = api.resume(resume, settings=recipe_settings, progress=progress, **given)
         elif spec is None:
             raise UsageError("give a SPEC to train, or --resume RUN")
         else:
             network = load_spec(spec, variant, others, input_shape)
-            where: dict[str, Any] = {
-                "device": device or "auto",
-                "rewrite": rewrite is not False,
-                "compiled": compiled or False,
-                "cuda_graph": cuda_graph,
-                "deterministic": deterministic,
-                "init": init,
-                "init_partial": init_partial,
-            }
             if dry_run:
-                plan = plan_run(network, network.recipe(recipe_settings), **where)
+                plan = plan_run(network, network.recipe(recipe_settings), RunOptions(**given))
                 if is_first():
                     write(describe(plan))
                 return
             run = api.train(
-                network,
-                output=output,
-                settings=recipe_settings,
-                tensorboard=tensorboard,
-                progress=progress,
-                **where,
+                network, output=output, settings=recipe_settings, progress=progress, **given
             )
     finally:
         progress.close()

@@ -14,14 +14,13 @@ from cnncalc.network.expansion import build_graph
 from cnncalc.training.data import DataSet, Split, Stream
 from cnncalc.training.data.of_recipe import read_data
 from cnncalc.training.device import Setting, choose_setting
+from cnncalc.training.options import RunOptions
 from cnncalc.training.processes.processes import here, in_turn
 from cnncalc.training.recipe_checks import check_data, check_recipe
 from cnncalc.training.run.warm_start import WarmStart, warm_start
 from cnncalc.wording import times
 
 if TYPE_CHECKING:
-    import os
-
     from cnncalc.analysis.summary import Totals
     from cnncalc.network.graph import Graph
     from cnncalc.spec.architecture import Architecture
@@ -32,6 +31,7 @@ MULTIPLY_ADDS = 500e9
 """Of a step, above which arithmetic hides the launches of its kernels on any GPU of today."""
 BYTES = 2**31
 """Of activations, up to which a graph may keep memory of its own."""
+DEFAULT = RunOptions()
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plan:
     recipe: Recipe
     setting: Setting
     data: DataSet
-    rewrite: bool
+    options: RunOptions = DEFAULT
     start: WarmStart | None = None
     processes: int = 1
 
@@ -77,15 +77,9 @@ class Plan:
 def plan_run(
     network: Architecture,
     recipe: Recipe,
+    options: RunOptions = DEFAULT,
     *,
     data: Any = None,
-    device: str = "auto",
-    rewrite: bool = True,
-    compiled: bool = False,
-    cuda_graph: bool | None = None,
-    deterministic: bool = False,
-    init: str | os.PathLike[str] | None = None,
-    init_partial: bool = False,
 ) -> Plan:
     """Chooses and checks everything; reads the data, and the weights to begin with.
 
@@ -93,7 +87,7 @@ def plan_run(
         SpecError: the spec is wrong, or its output is no vector of scores.
         UsageError: network, data, weights and device do not go together.
     """
-    if init_partial and init is None:
+    if options.init_partial and options.init is None:
         raise UsageError("--init-partial belongs to --init")
     graph = build_graph(network)
     output = graph.shape_of(graph.output)
@@ -103,13 +97,15 @@ def plan_run(
             " end it with flatten and linear"
         )
     check_recipe(recipe, graph)
-    setting = choose_setting(recipe, here().device(device), graph.input_shape, compiled=compiled)
+    device = here().device(options.device)
+    setting = choose_setting(recipe, device, graph.input_shape, compiled=options.compiled)
     found = read_data(recipe, graph, data)
     check_data(recipe, found)
-    start = None if init is None else warm_start(init, graph, partial=init_partial)
-    plan = Plan(network, graph, recipe, setting, found, rewrite, start, here().count)
-    captured = is_captured(cuda_graph, plan, deterministic=deterministic)
-    return replace(plan, setting=replace(setting, captured=captured))
+    start = None
+    if options.init is not None:
+        start = warm_start(options.init, graph, partial=options.init_partial)
+    plan = Plan(network, graph, recipe, setting, found, options, start, here().count)
+    return replace(plan, setting=replace(setting, captured=is_captured(plan)))
 
 
 def has_room(split: Split, device: torch.device) -> bool:
@@ -120,24 +116,25 @@ def has_room(split: Split, device: torch.device) -> bool:
     return split.images.nbytes <= free // 3
 
 
-def is_captured(wanted: bool | None, plan: Plan, *, deterministic: bool) -> bool:
-    """Whether a run's steps are recorded; if `wanted` is None, where they can be and are small.
+def is_captured(plan: Plan) -> bool:
+    """Whether a run's steps are recorded; unless its options say, where they can be and are small.
 
     Raises:
         UsageError: it is wanted where it cannot be.
     """
+    wanted = plan.options.cuda_graph
     if wanted is False:
         return False
-    reason = _reason_against(plan, deterministic=deterministic)
+    reason = _reason_against(plan)
     if wanted and reason:
         raise UsageError(f"--cuda-graph: {reason}; use --no-cuda-graph")
     return reason is None and (wanted or _is_small(plan))
 
 
-def _reason_against(plan: Plan, *, deterministic: bool) -> str | None:
+def _reason_against(plan: Plan) -> str | None:
     if plan.setting.device.type != "cuda":
         return f"there are no such graphs on {plan.setting.device}"
-    if deterministic:
+    if plan.options.deterministic:
         return "with --deterministic a resumed run has to repeat each step as it was"
     reasons = {
         "several processes send each other their gradients within a step": plan.processes > 1,

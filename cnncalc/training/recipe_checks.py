@@ -74,6 +74,13 @@ def _check_loss(recipe: Recipe, graph: Graph) -> None:
         )
 
 
+def doubt_about_loss(recipe: Recipe, graph: Graph) -> str | None:
+    """What is better done otherwise, where the loss suits the network but badly."""
+    if recipe.loss.name == "cross_entropy" and ending(graph) == "softmax":
+        return "takes logits: better leave out the network's last softmax"
+    return None
+
+
 def _check_augmentation(recipe: Recipe, shape: tuple[int, ...]) -> None:
     augment = recipe.augment
     shown = times(shape)

@@ -1,5 +1,7 @@
-"""CONTRIBUTING.md's steps for what a table shows, carried out: a column, figure, format, network and
-command are used from the command line, and a test names what was forgotten."""
+"""CONTRIBUTING.md's steps for a column, figure, format, network and command, carried out.
+
+Each is used from the command line; a test names what was forgotten.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USED = {
-    "A new column": ("summarize lenet --columns name,uses", "conv1                  553.8\n"),
-    "A new figure": ("summarize lenet --columns name,outputs", "total       24,728\n"),
+    "A new column": ("summarize lenet --columns name,uses", " 553.8\n"),
+    "A new figure": ("summarize lenet --columns name,outputs", " 24,730\n"),
     "A new format": ("summarize lenet -f toml --columns parameters", "parameters = 51264\n"),
     "A new network": ("summarize lenet_300_100", "266,610 parameters"),
     "A new command": ("kinds", "\nlog_softmax\n"),

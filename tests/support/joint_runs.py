@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 import cnncalc
 from cnncalc.training import train as api
 from cnncalc.training.processes.processes import in_environment
-from cnncalc.training.step import loop
+from cnncalc.training.step.evaluation import Evaluator
 from cnncalc.training.step.learner import Learner
 from support import conv, network
 
@@ -97,20 +97,20 @@ def data_of(name: str) -> Any:
 def evaluated(name: str, folder: Path, *, long: bool) -> list[list[int]]:
     """Trains; samples that each evaluation says it counted, and those in its confusion matrix."""
     counts = []
-    evaluate = loop.evaluate_split
+    evaluate = Evaluator.figures
     spec = DROPOUT if name.startswith("drops") else NET
     settings = settings_of(name, long=long)
 
-    def noted(*args: Any) -> Any:
-        figures = evaluate(*args)
+    def noted(*given: Any) -> Any:
+        figures = evaluate(*given)
         counts.append([figures.samples, int(figures.confusion.sum())])
         return figures
 
-    loop.evaluate_split = noted
+    Evaluator.figures = noted  # type: ignore[method-assign]
     try:
         api.train(spec, data=data_of(name), output=folder, settings=settings, device="cpu")
     finally:
-        loop.evaluate_split = evaluate
+        Evaluator.figures = evaluate  # type: ignore[method-assign]
     return counts
 
 

@@ -94,7 +94,7 @@ def carry_out(
 ) -> Path:
     """A copy of the tree in `folder`, in which all steps but number `forget` are done.
 
-    `commands` tells whether commands are run: they take seconds.
+    Without `commands` those that run one are left out as well.
     """
     root = copy_of_the_tree(folder)
     found = steps(section)

@@ -31,8 +31,10 @@ from cnncalc.training.device import Setting  # noqa: E402
 from cnncalc.training.feeding.batches import Batch  # noqa: E402
 from cnncalc.training.recipe_checks import check_recipe  # noqa: E402
 from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
-from cnncalc.training.step.learner import Learner, loss_function  # noqa: E402
-from cnncalc.training.step.optimizers import make_optimizer, make_schedule  # noqa: E402
+from cnncalc.training.step.learner import Learner  # noqa: E402
+from cnncalc.training.step.losses import loss_function  # noqa: E402
+from cnncalc.training.step.optimizers import make_optimizer  # noqa: E402
+from cnncalc.training.step.schedules import make_schedule  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ from PIL import Image  # noqa: E402
 
 from cnncalc.cli.progress import HEAD, Lines  # noqa: E402
 from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.options import RunOptions  # noqa: E402
 from cnncalc.training.plan import plan_run  # noqa: E402
 from cnncalc.training.run.checkpoints import (  # noqa: E402
     read_checkpoint,
@@ -37,9 +40,10 @@ from cnncalc.training.run.checkpoints import (  # noqa: E402
     write_checkpoint,
 )
 from cnncalc.training.run.folder import RunWriter  # noqa: E402
-from cnncalc.training.step import fitting_batch as memory  # noqa: E402
-from cnncalc.training.step.evaluation import evaluate_split  # noqa: E402
-from cnncalc.training.step.learner import Learner, loss_function  # noqa: E402
+from cnncalc.training.step import evaluation  # noqa: E402
+from cnncalc.training.step.evaluation import Evaluator  # noqa: E402
+from cnncalc.training.step.learner import Learner  # noqa: E402
+from cnncalc.training.step.losses import loss_function  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 NET = network([1, 8, 8], conv(4, 3), "relu", "flatten", {"linear": 10}, name="tiny")
 EPOCH = 12
 """Steps of an epoch: 1,438 images in batches of 128, the last of 30."""
+
+CPU = RunOptions(device="cpu")
 
 pytestmark = pytest.mark.training
 
@@ -141,6 +147,25 @@ def test_memory_that_runs_out_later_leaves_the_checkpoints(
     assert api.resume(begun, settings={"accumulate": 2}).finished
 
 
+def test_a_learner_that_found_no_memory_is_gone_before_a_smaller_batch_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is tried on a learner of its own: none trains on, nor holds memory, after its trial."""
+    begin, made, left = Learner.__init__, [], []
+
+    def noted(self: Learner, *given: Any) -> None:
+        gc.collect()
+        left.append(sum(each() is not None for each in made))
+        made.append(weakref.ref(self))
+        begin(self, *given)
+
+    monkeypatch.setattr(Learner, "__init__", noted)
+    small_device(monkeypatch, 60, cuda_error)
+    with pytest.raises(cnncalc.CnncalcError, match="two steps of 32 fitted"):
+        train(tmp_path / "run")
+    assert left == [0] * 4
+
+
 @pytest.mark.exhaustive
 def test_a_device_too_small_for_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_device(monkeypatch, 0, cuda_error)
@@ -170,11 +195,11 @@ def test_other_errors_are_no_lack_of_memory(
 
 
 def test_evaluation_takes_no_more_memory_than_training() -> None:
-    assert memory.evaluated_at_once(1000, 8) == 1000
-    assert memory.evaluated_at_once(2**24, 8) == 128
-    assert memory.evaluated_at_once(2**24, 300) == 300
-    assert memory.evaluated_at_once(2**40, 1) == 1
-    assert memory.evaluated_at_once(0, 2000) == 1000
+    assert evaluation.evaluated_at_once(1000, 8) == 1000
+    assert evaluation.evaluated_at_once(2**24, 8) == 128
+    assert evaluation.evaluated_at_once(2**24, 300) == 300
+    assert evaluation.evaluated_at_once(2**40, 1) == 1
+    assert evaluation.evaluated_at_once(0, 2000) == 1000
 
 
 # --- the disk -------------------------------------------------------------------------------------
@@ -475,7 +500,7 @@ def test_a_checkpoint_of_another_network_or_optimizer(part: str, begun: Path) ->
 def test_every_image_has_the_same_weight_in_the_figures_of_an_epoch(tmp_path: Path) -> None:
     """The last batch has 30 images, the others 128; with a rate of 0 all meet the same weights."""
     run = train(tmp_path / "run", {"epochs": 1, "optimizer.lr": 1e-30, "precision": "float32"})
-    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), CPU)
     split: Any = plan.data.train
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
     with torch.no_grad():
@@ -489,12 +514,13 @@ def test_every_image_has_the_same_weight_in_the_figures_of_an_epoch(tmp_path: Pa
 @pytest.mark.parametrize("at_once", [1, 100, 358])
 def test_no_image_is_evaluated_twice(at_once: int, tmp_path: Path) -> None:
     """359 images in parts that do not divide them."""
-    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), CPU)
     prepare = api.Preparer(plan.data.mean, plan.data.std, (1, 8, 8), torch.contiguous_format)
     loss = loss_function(plan.recipe.loss, "none")
     test: Any = plan.data.test
-    common = (cnncalc.build(NET, seed=1), test, prepare, loss, 10, plan.setting.autocast)
-    whole, parts = evaluate_split(*common), evaluate_split(*common, at_once)
+    model, common = cnncalc.build(NET, seed=1), (prepare, loss, 10, plan.setting.autocast)
+    whole = Evaluator(*common).figures(model, test)
+    parts = Evaluator(*common, at_once).figures(model, test)
     assert parts.samples == 359 == parts.confusion.sum()
     assert torch.equal(parts.confusion, whole.confusion)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
@@ -564,7 +590,6 @@ def test_last_is_the_last_and_best_the_best(
 
 def test_a_long_run_collects_its_garbage(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table does without, to be on screen sooner."""
-    import gc
 
     seen: list[bool] = []
 

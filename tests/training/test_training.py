@@ -23,11 +23,13 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.feeding import batches  # noqa: E402
+from cnncalc.training.options import RunOptions  # noqa: E402
 from cnncalc.training.plan import plan_run  # noqa: E402
 from cnncalc.training.run.checkpoints import read_checkpoint, read_last  # noqa: E402
 from cnncalc.training.step import loop  # noqa: E402
 from cnncalc.training.step.learner import Learner  # noqa: E402
 from cnncalc.training.step.loop import Loop  # noqa: E402
+from cnncalc.training.step.progress import Progress  # noqa: E402
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, {"dropout": 0.2}]
 NET = network([1, 8, 8], *LAYERS, "flatten", {"linear": 10}, name="tiny")
@@ -47,6 +49,8 @@ RICH = {
     "augment": AUGMENT,
 }
 """Settings that use most of what a recipe has."""
+
+CPU = RunOptions(device="cpu")
 
 pytestmark = pytest.mark.training
 
@@ -99,8 +103,8 @@ def test_evaluation_counts_each_sample_once(
 ) -> None:
     """The figures of metrics.csv, worked out by hand, in float32, from the checkpoint."""
     run = train(tmp_path / "run", {"epochs": 2, "precision": precision})
-    test = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu").data.test
-    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), device="cpu")
+    test = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), CPU).data.test
+    plan = plan_run(cnncalc.load(NET), cnncalc.load(NET).recipe(), CPU)
     model = cnncalc.build(NET).eval()
     model.load_state_dict(weights(run.folder))
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (plan.data.mean, plan.data.std))
@@ -116,15 +120,11 @@ def test_evaluation_counts_each_sample_once(
 # --- what stops a run -----------------------------------------------------------------------------
 
 
-class StopAt:
+class StopAt(Progress):
     """Interrupts a run as a signal would, when it is told of a step."""
 
     def __init__(self, step: int) -> None:
         self.at = step
-
-    def begin(self, *_: Any) -> None: ...
-
-    def epoch(self, _: Any) -> None: ...
 
     def step(self, step: int, *_: Any) -> None:
         if step >= self.at:
@@ -149,7 +149,7 @@ def test_resuming_changes_nothing(
     assert (tmp_path / "cut" / "metrics.csv").read_text().startswith(rows)
 
 
-class Told(api.Silent):
+class Told(Progress):
     """Notes of which steps it is told."""
 
     def __init__(self) -> None:

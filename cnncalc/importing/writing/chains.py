@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cnncalc.layers import find
+from cnncalc.spec.items import JOIN_OF_RESIDUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,7 +127,7 @@ class _Reduction:
 
 def _ordered(operation: Operation, branches: list[list[Step]]) -> list[list[Step]]:
     """A sum's longer branch first, if the other is empty: the body of a residual."""
-    if operation.kind == "add" and len(branches) == 2 and not branches[0]:
+    if operation.kind == JOIN_OF_RESIDUAL and len(branches) == 2 and not branches[0]:
         return branches[::-1]
     return branches
 

@@ -1,14 +1,12 @@
 """Batches: of data that live on the training device as whole tensors, or that stream onto it.
 
-Everything random about a batch follows from (seed, epoch, step): the order of an epoch from
-(seed, epoch), augmentation from (seed, step). So a run that is resumed, in the middle of an epoch
-too, sees the same batches as one that was never interrupted.
+Everything random about a batch follows from the seed and its epoch or step (`feeding/seeds`): a run
+that is resumed, in the middle of an epoch too, sees the same batches as one never interrupted.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from hashlib import blake2b
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +18,7 @@ from torch.utils.data import DataLoader
 from cnncalc.cores import cores
 from cnncalc.training.data.dataset import Split, Stream
 from cnncalc.training.feeding.augment import augment_pixels, cutout, jitter, mix
+from cnncalc.training.feeding.seeds import Draws, epoch_order
 from cnncalc.training.feeding.workers import leave_signals, read_ahead
 from cnncalc.training.processes.processes import here
 
@@ -98,12 +97,6 @@ class Preparer:
         return self._of(x.device, x.dim() - 2, scale)
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
-    """The order of an epoch's samples: a permutation that (seed, epoch) alone decide."""
-    generator = torch.Generator().manual_seed(mixed(seed, epoch, 0))
-    return torch.randperm(count, generator=generator)
-
-
 def streamed(
     stream: Stream, parts: Sequence[Tensor], device: torch.device, seed: int = 0
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
@@ -121,12 +114,6 @@ def streamed(
     )
     for images, labels in read_ahead(loader):
         yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-
-
-def mixed(*numbers: int) -> int:
-    """One seed from several numbers, so that neighbours share nothing: 63 bits of a hash."""
-    text = ",".join(map(str, numbers)).encode()
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 class TrainingBatches:
@@ -207,7 +194,7 @@ class TrainingBatches:
     def _raw(self, parts: Sequence[Tensor], step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Images as they are, and labels, on the device; the first are those of step `step`."""
         if isinstance(self.split, Stream):
-            seed = mixed(self.recipe.seed, step, 4)
+            seed = Draws.STREAM.seed(self.recipe.seed, step)
             yield from streamed(self.split, parts, self.device, seed)
             return
         for part in parts:
@@ -226,7 +213,7 @@ class TrainingBatches:
         if not self.draws:
             return Batch(self.prepare(images), labels, labels, share)
         augment, generator = self.recipe.augment, self.generator
-        generator.manual_seed(mixed(self.recipe.seed, step, 1))
+        generator.manual_seed(Draws.AUGMENTATION.seed(self.recipe.seed, step))
         if self.moves:
             images = augment_pixels(images, augment, generator, share)
         color = augment.color_jitter
@@ -235,7 +222,7 @@ class TrainingBatches:
             x = cutout(x, augment.cutout, generator, share)
         if not self.mixes:
             return Batch(x, labels, labels, share)
-        host = Random(mixed(self.recipe.seed, step, 2))  # noqa: S311 - no secret
+        host = Random(Draws.MIXING.seed(self.recipe.seed, step))  # noqa: S311 - no secret
         targets = F.one_hot(labels, self.classes).to(x.dtype)
         if share is None:
             x, targets = mix(x, targets, augment, generator, host)

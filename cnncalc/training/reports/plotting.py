@@ -73,8 +73,8 @@ def _curves(runs: Sequence[Path]) -> Figure:
 
 
 def _confusion(run: Path, weights: str | None) -> Figure:
+    from cnncalc.training.reports.evaluate import evaluate
     from cnncalc.training.reports.figures import confusion
-    from cnncalc.training.reports.predict import evaluate
 
     found = evaluate(run, weights=weights)
     title = f"{found.network} on {found.data}, {found.split}: {found.accuracy:.2%}"

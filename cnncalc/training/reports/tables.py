@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cnncalc.runs.records import Record
-    from cnncalc.training.reports.predict import Evaluation, Predictions
+    from cnncalc.training.reports.evaluate import Evaluation
+    from cnncalc.training.reports.predict import Predictions
 
 MOST_COLUMNS = 50
 """Classes up to which the confusion matrix is printed in full."""

@@ -9,6 +9,7 @@ from zlib import crc32
 from cnncalc.errors import UsageError, shorten
 from cnncalc.spec.loading import load
 from cnncalc.spec.train_reading import merged_settings
+from cnncalc.training.options import RunOptions
 from cnncalc.training.processes.processes import here
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ class Known:
         name: str = self.description["data"]["name"]
         return name != self.recipe.data.name
 
-    def option(self, name: str, chosen: Any = None) -> Any:
-        """An option of the run, unless it is chosen anew."""
-        return self.description.get(name) if chosen is None else chosen
+    def options(self, **chosen: Any) -> RunOptions:
+        """Those of the run; what is chosen anew, and is not None, in place of its own."""
+        anew = {name: value for name, value in chosen.items() if value is not None}
+        return replace(RunOptions.of_run(self.description), **anew)
 
     def changed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of the run with others on top.
@@ -71,7 +73,7 @@ class Known:
         """Raises `UsageError` if a run without a checkpoint cannot be begun again as it was."""
         if here().from_first(self.folder.has_rows):
             raise UsageError(f"{self.folder.checkpoints}: there is no checkpoint to resume from")
-        if self.option("init"):
+        if self.description.get("init"):
             raise UsageError(
                 f"{self.folder.path} saved nothing before it stopped, and began with other weights:"
                 " start it anew, with another --output"

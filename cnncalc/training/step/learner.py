@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 
 from cnncalc.errors import UsageError
 from cnncalc.training.processes.processes import here
 from cnncalc.training.processes.shared_dropout import drawn_for
 from cnncalc.training.step.cuda_graph import CapturedGradient
-from cnncalc.training.step.optimizers import make_optimizer, make_schedule
+from cnncalc.training.step.losses import loss_function
+from cnncalc.training.step.optimizers import make_optimizer
+from cnncalc.training.step.schedules import make_schedule
 from cnncalc.training.step.tally import Tally
 from cnncalc.training.step.weight_average import Average
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
 
-    from cnncalc.spec.train_section import LossRecipe, Recipe
+    from cnncalc.spec.train_section import Recipe
     from cnncalc.training.device import Setting
     from cnncalc.training.feeding.batches import Batch
     from cnncalc.training.processes.shares import Share
@@ -188,30 +188,3 @@ class Learner:
         self.epoch_seconds = state.get("epoch_seconds", self.seconds)
         self.earlier = state.get("total_seconds", self.seconds)
         self.best_loss, self.without_better = state["best_loss"], state["without_better"]
-
-
-def loss_function(
-    recipe: LossRecipe, reduction: str = "mean"
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Scores (N, classes) and targets -> the loss; one number a sample if `reduction` is none.
-
-    Targets are classes (N,), or shares (N, classes).
-    """
-    if recipe.name == "cross_entropy":
-        smoothing = recipe.label_smoothing if reduction == "mean" else 0.0
-        return partial(F.cross_entropy, reduction=reduction, label_smoothing=smoothing)
-    return partial(_nll if recipe.name == "nll" else _mse, reduction)
-
-
-def _nll(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
-    if targets.dim() == 1:
-        return F.nll_loss(scores, targets, reduction=reduction)
-    losses = -(scores.float() * targets).sum(1)
-    return losses.mean() if reduction == "mean" else losses
-
-
-def _mse(reduction: str, scores: Tensor, targets: Tensor) -> Tensor:
-    if targets.dim() == 1:
-        targets = F.one_hot(targets, scores.shape[1])
-    losses = (scores.float() - targets).square().mean(1)
-    return losses.mean() if reduction == "mean" else losses

@@ -10,26 +10,26 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import TrainingError
 from cnncalc.runs.folder import Row
 from cnncalc.training.processes.processes import here, of_process
 from cnncalc.training.run.checkpoints import BEST, LAST, save_last, write_checkpoint
-from cnncalc.training.step.evaluation import BATCH, Figures, evaluate_split
-from cnncalc.training.step.learner import loss_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from cnncalc.errors import CnncalcError
     from cnncalc.training.data.dataset import Split, Stream
     from cnncalc.training.feeding.batches import Batch, TrainingBatches
     from cnncalc.training.processes.interruption import Interruption
     from cnncalc.training.run.folder import RunWriter
+    from cnncalc.training.step.evaluation import Evaluator, Figures
     from cnncalc.training.step.learner import Learner
-    from cnncalc.training.step.plateau import Plateau, Standstill
+    from cnncalc.training.step.plateau import Plateau
+    from cnncalc.training.step.progress import Progress
 
 LOOK_EVERY = 50
 """Most steps between two looks at the losses: each waits for the device."""
@@ -42,25 +42,6 @@ Callback = Callable[[Row], object]
 """Told of each row once it is saved; False ends the run."""
 
 
-class Progress(Protocol):
-    """Who watches a run."""
-
-    def begin(self, plan: Any, folder: Path, step: int, problems: Sequence[str]) -> None:
-        """Told before the first step; `problems`: a message on each damaged checkpoint."""
-
-    def step(self, step: int, loss: float, accuracy: float, images: int) -> None:
-        """Told now and then within an epoch; `images` were trained on since it was told last."""
-
-    def epoch(self, row: Row) -> None:
-        """Told after each evaluation: a row of the metrics."""
-
-    def stale(self, evaluations: int) -> None:
-        """Told when a run ends because so many of them brought no better validation loss."""
-
-    def standing(self, standstill: Standstill) -> None:
-        """Told at the end of an epoch when the network has learnt nothing so far."""
-
-
 class Evaluated(NamedTuple):
     """The splits that a run is evaluated on."""
 
@@ -68,29 +49,26 @@ class Evaluated(NamedTuple):
     test: Split | Stream | None
 
 
+@dataclass(eq=False)
 class Loop:
     """Runs a learner over its batches, from wherever it is to its last step."""
 
-    def __init__(
-        self,
-        learner: Learner,
-        batches: TrainingBatches,
-        evaluated: Evaluated,
-        folder: RunWriter,
-        progress: Progress,
-        interruption: Interruption,
-        plateau: Plateau,
-        told: Sequence[Callback] = (),
-        at_once: int = BATCH,
-    ) -> None:
-        self.learner, self.batches, self.evaluated = learner, batches, evaluated
-        self.folder, self.progress, self.interruption = folder, progress, interruption
-        self.plateau, self.told, self.at_once = plateau, told, at_once
-        self.recipe = learner.recipe
+    learner: Learner
+    batches: TrainingBatches
+    evaluator: Evaluator
+    evaluated: Evaluated
+    folder: RunWriter
+    interruption: Interruption
+    plateau: Plateau
+    progress: Progress
+    told: Sequence[Callback] = ()
+
+    def __post_init__(self) -> None:
+        self.recipe = self.learner.recipe
         self.stopped = False
-        self.saved_step = learner.step
+        self.saved_step = self.learner.step
         self.saved_at = time.monotonic()
-        self.looked_at, self.next_look = learner.step, learner.step + 1
+        self.looked_at, self.next_look = self.learner.step, self.learner.step + 1
         self.looked_when = self.saved_at
         self.images = 0
 
@@ -235,21 +213,10 @@ class Loop:
             return None
         learner = self.learner
         here().take_buffers(learner.model)
-        loss = loss_function(self.recipe.loss, "none")
-        classes = self.batches.classes
-        arguments = (
-            learner.model,
-            split,
-            self.batches.prepare,
-            loss,
-            classes,
-            learner.setting.autocast,
-            self.at_once,
-        )
         if learner.average is None:
-            return evaluate_split(*arguments)
+            return self.evaluator.figures(learner.model, split)
         with learner.average.applied(learner.model):
-            return evaluate_split(*arguments)
+            return self.evaluator.figures(learner.model, split)
 
     def _keep_best(self, loss: float) -> None:
         learner = self.learner

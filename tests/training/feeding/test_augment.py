@@ -16,7 +16,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from cnncalc.training.data import Split, Stream  # noqa: E402
 from cnncalc.training.feeding.augment import cutout, jitter, random_crop, random_flip  # noqa: E402
-from cnncalc.training.feeding.batches import Batch, Preparer, TrainingBatches, mixed  # noqa: E402
+from cnncalc.training.feeding.batches import Batch, Preparer, TrainingBatches  # noqa: E402
+from cnncalc.training.feeding.seeds import Draws  # noqa: E402
 
 CLASSES = 5
 MANY = 2000
@@ -260,7 +261,7 @@ def test_jitter_stays_between_black_and_white() -> None:
 
 def drawn(seed: int, step: int, alpha: float, kinds: int = 1) -> tuple[Random, float]:
     """The share that seed and step draw, and the generator behind it."""
-    host = Random(mixed(seed, step, 2))
+    host = Random(Draws.MIXING.seed(seed, step))
     host.choice([*range(kinds)])
     return host, host.betavariate(alpha, alpha)
 
@@ -269,7 +270,7 @@ def test_mixup_by_hand() -> None:
     raw = images(12)
     batch = batch_of(raw, {"mixup": 0.8}, seed=1, step=4, classes=CLASSES)
     _, share = drawn(1, 4, 0.8)
-    partner = torch.randperm(12, generator=generator(mixed(1, 4, 1)))
+    partner = torch.randperm(12, generator=generator(Draws.AUGMENTATION.seed(1, 4)))
     x, one_hot = raw / 255, torch.eye(CLASSES)[batch.labels]
     torch.testing.assert_close(batch.images, share * x + (1 - share) * x[partner])
     torch.testing.assert_close(batch.targets, share * one_hot + (1 - share) * one_hot[partner])
@@ -288,7 +289,7 @@ def test_cutmix_by_hand(step: int) -> None:
         (max(m - half, 0), min(m + half, size))
         for m, half, size in zip(middle, halves, (8, 10), strict=True)
     )
-    partner = torch.randperm(12, generator=generator(mixed(1, step, 1)))
+    partner = torch.randperm(12, generator=generator(Draws.AUGMENTATION.seed(1, step)))
     expected = raw / 255
     other = expected[partner]
     expected = expected.clone()

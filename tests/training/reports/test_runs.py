@@ -25,11 +25,14 @@ from PIL import Image  # noqa: E402
 
 from cnncalc.runs import records  # noqa: E402
 from cnncalc.training import train as api  # noqa: E402
+from cnncalc.training.options import RunOptions  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.reports import plotting  # noqa: E402
-from cnncalc.training.reports.predict import probabilities  # noqa: E402
 from cnncalc.training.reports.tables import runs_table  # noqa: E402
 from cnncalc.training.run.checkpoints import read_checkpoint  # noqa: E402
+from cnncalc.training.step.losses import probabilities  # noqa: E402
+
+CPU = RunOptions(device="cpu")
 
 pytestmark = pytest.mark.training
 
@@ -47,7 +50,7 @@ def plan(tiny_run: Path) -> Plan:
     """The data of the run."""
     known = json.loads((tiny_run / "run.json").read_text())
     loaded = cnncalc.load(**known["network"])
-    return plan_run(loaded, loaded.recipe(known["settings"]), device="cpu")
+    return plan_run(loaded, loaded.recipe(known["settings"]), CPU)
 
 
 def metrics(run: Path) -> list[dict[str, str]]:
@@ -620,7 +623,7 @@ def test_without_matplotlib(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_scores_of_no_class_are_not_what_an_image_is_taken_for() -> None:
     """A network may have more outputs than its data have classes."""
     from cnncalc.training.data import Split
-    from cnncalc.training.step.evaluation import evaluate_split
+    from cnncalc.training.step.evaluation import Evaluator
 
     class Scores(torch.nn.Module):
         def __init__(self) -> None:
@@ -633,13 +636,12 @@ def test_scores_of_no_class_are_not_what_an_image_is_taken_for() -> None:
             return scores + self.weight
 
     split = Split(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1, 2] * 2))
-    figures = evaluate_split(
-        Scores(),
-        split,
+    evaluator = Evaluator(
         lambda images: images.float(),
         lambda scores, y: torch.nn.functional.cross_entropy(scores, y, reduction="none"),
         3,
         lambda: torch.autocast("cpu", enabled=False),
     )
+    figures = evaluator.figures(Scores(), split)
     assert figures.confusion.tolist() == [[0, 2, 0]] * 3
     assert figures.accuracy == pytest.approx(1 / 3)

@@ -27,6 +27,7 @@ from cnncalc.training import plan as planning  # noqa: E402
 from cnncalc.training import train as api  # noqa: E402
 from cnncalc.training.data import Stream  # noqa: E402
 from cnncalc.training.device import Setting  # noqa: E402
+from cnncalc.training.options import RunOptions  # noqa: E402
 from cnncalc.training.plan import Plan, plan_run  # noqa: E402
 from cnncalc.training.step import cuda_graph as capture  # noqa: E402
 from cnncalc.training.step import learner  # noqa: E402
@@ -236,12 +237,14 @@ def plan(spec: Any = "lenet", settings: Any = None, **changes: Any) -> Plan:
     loaded = cnncalc.load(spec)
     shape = cnncalc.analyze(loaded).input_shape
     data = torch.zeros(10, *shape, dtype=torch.uint8), torch.arange(10)
-    found = plan_run(loaded, loaded.recipe(settings or {}), data=data, device="cpu")
+    cpu = RunOptions(device="cpu")
+    found = plan_run(loaded, loaded.recipe(settings or {}), cpu, data=data)
     return replace(found, setting=Setting(torch.device("cuda"), torch.bfloat16, True), **changes)
 
 
 def chosen(found: Plan, wanted: bool | None = None, *, deterministic: bool = False) -> bool:
-    return planning.is_captured(wanted, found, deterministic=deterministic)
+    options = RunOptions(cuda_graph=wanted, deterministic=deterministic)
+    return planning.is_captured(replace(found, options=options))
 
 
 def test_small_steps_are_recorded() -> None:
