@@ -119,7 +119,7 @@ def test_options_of_import_are_these() -> None:
 
 def examples() -> list[tuple[str, str]]:
     found = []
-    for command in ("", *COMMANDS):
+    for command in ("", *FUNCTIONS):
         text = cnncalc_output(*command.split(), "--help")
         lines = re.findall(r"^ +(?:Example: )?(cnncalc .*)$", text, re.MULTILINE)
         found += [(command, line) for line in lines]
