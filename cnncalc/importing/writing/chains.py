@@ -100,8 +100,9 @@ class _Reduction:
         if len(into) != 1 or len(out) != 1:
             return
         (before,), (after,) = into, out
-        after.steps = [*before.steps, self.made.pop(operation), *after.steps]
-        after.source = before.source
+        # The one list goes on, so that a long chain is not copied at each of its steps.
+        before.steps += (self.made.pop(operation), *after.steps)
+        after.steps, after.source = before.steps, before.source
         leaving = self.out_of[before.source]
         leaving[leaving.index(before)] = after
 
