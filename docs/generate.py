@@ -15,17 +15,29 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cnncalc
 from cnncalc import layers
 from cnncalc.layers import FAMILIES, registry
+from cnncalc.render import FORMATS
+from cnncalc.render.columns import COLUMNS, PRESETS
+from cnncalc.spec import bundled
 from cnncalc.spec.complaints import expected
 from cnncalc.spec.train_section import SECTIONS, Recipe, Section
+from cnncalc.wording import either
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_COMMANDS = ("README.md", "docs/format.md", "CONTRIBUTING.md")
+FACTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
+    "README.md": (
+        (r"the (\d+) bundled networks", lambda: str(len([*bundled.entries()]))),
+        (r"choose what is written \(([^)]*)\)", lambda: either(FORMATS)),
+    )
+}
+"""What a page says in passing: where it stands, as a group, and what it ought to be."""
 _BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,6 +71,16 @@ def _run(command: str, folder: str) -> str:
         check=False,
     )
     return result.stdout + result.stderr
+
+
+def with_facts(name: str, text: str) -> str:
+    """A page with its facts as they are now. Raises `ValueError` if one is said nowhere."""
+    for pattern, fact in FACTS.get(name, ()):
+        found = re.search(pattern, text)
+        if found is None:
+            raise ValueError(f"{name} says nowhere {pattern!r}")
+        text = text[: found.start(1)] + fact() + text[found.end(1) :]
+    return text
 
 
 def layers_page() -> str:
@@ -139,7 +161,7 @@ def _recipe_table(cls: type[Section], main: str | None) -> list[str]:
 
 
 def cli_page() -> str:
-    """The help of every command, 80 columns wide."""
+    """The help of every command, 80 columns wide, and the columns of tables."""
     import typer.testing
 
     from cnncalc.cli import app
@@ -153,7 +175,27 @@ def cli_page() -> str:
         title = f"cnncalc {name}" if name else "cnncalc"
         body = "\n".join(line.rstrip() for line in help_text.strip().splitlines())
         lines += ["", f"## {title}", "", "```text", body.strip(), "```"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_columns()]) + "\n"
+
+
+def _columns() -> list[str]:
+    """Each column with the cells of a row, as people and as programs read them."""
+    summary = cnncalc.analyze("lenet")
+    row = summary.layers[0]
+    lines = [
+        "",
+        "## Columns",
+        "",
+        "What `--columns` of `cnncalc summarize` takes, and the first row of `lenet`:",
+        "",
+        "| column | title | in tables | in CSV |",
+        "|---|---|---|---|",
+    ]
+    for column in COLUMNS:
+        cells = (column.title, column.cell(row, summary), str(column.exact(row, summary)))
+        lines.append(f"| `{column.name}` | {' | '.join(cells)} |")
+    presets = [f"`{name}` is {', '.join(names)}" for name, names in PRESETS.items()]
+    return [*lines, "", "Several under one name:", "", *(f"- {preset}." for preset in presets)]
 
 
 def public_names() -> dict[str, tuple[str, str]]:
@@ -197,10 +239,11 @@ class _Written(str):
 
 
 def _signature(value: Any) -> str:
-    """`(source, *, variant=None)` of what is called; of a class, its base if that is ours."""
+    """`(source, *, variant=None)` of what is called; of a class, its base if that is public."""
     if inspect.isclass(value):
         base = value.__mro__[1]
-        return f"({base.__name__})" if base.__module__.startswith("cnncalc.") else ""
+        public = base.__name__ in {*dir(cnncalc), *layers.__all__}
+        return f"({base.__name__})" if public else ""
     if not inspect.isfunction(value):
         return ""
     whole = inspect.signature(value)
@@ -240,7 +283,10 @@ def api_page() -> str:
 
 def pages() -> dict[str, str]:
     """Each page that this writes, as it ought to be."""
-    made = {name: with_outputs((ROOT / name).read_text(encoding="utf-8")) for name in WITH_COMMANDS}
+    made = {
+        name: with_outputs(with_facts(name, (ROOT / name).read_text(encoding="utf-8")))
+        for name in WITH_COMMANDS
+    }
     written = {
         "docs/layers.md": layers_page(),
         "docs/recipes.md": recipe_page(),

@@ -111,7 +111,7 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         if request.config.getoption("--update-goldens"):
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8", newline="\n")
-        assert file.is_file(), f"{file.name} is missing: run pytest --update-goldens"
+        assert file.is_file(), f"{file.stem}: no golden; run scripts/goldens"
         assert text.splitlines() == file.read_text(encoding="utf-8").splitlines()
 
     return check

@@ -18,6 +18,9 @@ import pytest
 from support.places import ROOT
 from support.processes import invoke
 
+from cnncalc.cli.commands import FUNCTIONS
+from cnncalc.render.columns import COLUMNS
+
 
 def _generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -65,6 +68,30 @@ def words(page: str) -> list[str]:
 def test_cli_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert words(page) == words(generate.cli_page())
+
+
+@pytest.mark.parametrize("name", generate.FACTS)
+def test_what_a_page_says_in_passing_is_so(name: str) -> None:
+    """The number of networks, the formats."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for line, wanted in zip(
+        text.splitlines(), generate.with_facts(name, text).splitlines(), strict=True
+    ):
+        assert line == wanted, f"{name}: {line!r} ought to be {wanted!r}; run scripts/docs"
+
+
+def test_the_page_of_commands_has_each_command_and_column() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name in FUNCTIONS:
+        assert f"## cnncalc {name}\n" in page, f"{name}: docs/cli.md lacks it; run scripts/docs"
+    for column in COLUMNS:
+        listed = f"| `{column.name}` |" in page
+        assert listed, f"{column.name}: docs/cli.md lacks it; run scripts/docs"
+
+
+def test_a_fact_that_is_said_nowhere_is_missed() -> None:
+    with pytest.raises(ValueError, match=r"README\.md says nowhere \'the "):
+        generate.with_facts("README.md", "the many bundled networks")
 
 
 def test_readme_begins_with_two_commands_and_ci_runs_the_second() -> None:

@@ -12,10 +12,9 @@ import pytest
 from support.places import ROOT
 
 import cnncalc
-from cnncalc.render import render
+from cnncalc.render import FORMATS, render
 
 HEAVY = {"torch", "torchvision", "numpy", "sklearn", "scipy", "pandas", "matplotlib", "PIL"}
-FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
 COMMANDS = {
     "summarize": ["summarize", "lenet.yaml"],
     "lecture": ["summarize", "resnet50", "--columns", "lecture", "--depth", "2"],

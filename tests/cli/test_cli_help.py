@@ -16,7 +16,9 @@ from support.processes import SMALL, environment, invoke, run
 from typer.main import get_command
 
 import cnncalc
+from cnncalc import cli
 from cnncalc.cli import app
+from cnncalc.cli.commands import FUNCTIONS
 
 COMMANDS = (
     "summarize", "train", "evaluate", "predict", "runs", "plot", "list", "show", "verify", "export",
@@ -68,7 +70,16 @@ def commands() -> dict[str, Any]:
 
 
 def test_commands_are_these() -> None:
+    new = [name for name in commands() if name not in COMMANDS]
+    assert not new, f"{new[0]}: COMMANDS of tests/cli/test_cli_help.py lacks it"
     assert tuple(commands()) == COMMANDS
+
+
+def test_every_module_of_a_command_has_a_row() -> None:
+    """They begin with the command's line."""
+    for file in sorted(Path(cli.__file__).parent.glob("*.py")):
+        for name in re.findall(r"`cnncalc ([\w-]+)`", file.read_text("utf-8").partition("\n")[0]):
+            assert name in FUNCTIONS, f"{name}: FUNCTIONS in cnncalc/cli/commands.py lacks it"
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -108,7 +119,7 @@ def test_options_of_import_are_these() -> None:
 
 def examples() -> list[tuple[str, str]]:
     found = []
-    for command in ("", *COMMANDS):
+    for command in ("", *FUNCTIONS):
         text = cnncalc_output(*command.split(), "--help")
         lines = re.findall(r"^ +(?:Example: )?(cnncalc .*)$", text, re.MULTILINE)
         found += [(command, line) for line in lines]
@@ -116,7 +127,8 @@ def examples() -> list[tuple[str, str]]:
 
 
 def test_every_command_has_an_example() -> None:
-    assert {command for command, _ in examples()} == {"", *COMMANDS}
+    for command in {"", *COMMANDS} - {command for command, _ in examples()}:
+        pytest.fail(f"{command}: its help shows no example")
 
 
 def examples_to_run() -> list[Any]:
