@@ -104,8 +104,6 @@ class AugmentRecipe(Section):
     """What happens to training images, on the device, each by itself; mixing is drawn by batch."""
 
     main: ClassVar[str] = "crop"
-    of_any_data: ClassVar[tuple[str, ...]] = ("mixup",)
-    """What knows no rows and columns."""
 
     crop: Natural = Field(default=0, description="Pixels of zeros around, then a random crop.")
     flip: bool = Field(default=False, description="Left and right, with probability 1/2.")
