@@ -73,6 +73,8 @@ def test_steps_are_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (root / "LICENSE").read_text(encoding="utf-8") == licence
     assert steps.diffstat(root) == {"LICENSE": 3, "new/thing.txt": 2}
     assert steps.run(root, "python", "-c", "print(2)").stdout == "2\n"
+    silent = steps.carry_out("A new thing", tmp_path / "silent", commands=False)
+    assert steps.diffstat(silent) == steps.diffstat(root)
     without = steps.carry_out("A new thing", tmp_path / "without", forget=2)
     assert steps.diffstat(without) == {"LICENSE": 2, "new/thing.txt": 2}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from cnncalc.layers.base import Layer, Shape
+    from cnncalc.layers.base import Shape
     from cnncalc.maths.receptive_fields import Field
     from cnncalc.maths.windows import Reach
     from cnncalc.network.graph import Graph, Node
@@ -126,7 +126,7 @@ class _Analysis:
         self.number_bytes = number_bytes
         self.batch_size = batch_size
         self.seen: dict[int, _Seen] = {INPUT: _seen(input_fields(graph.input_shape))}
-        self.costs: dict[tuple[Layer, tuple[Shape, ...], bool, bool], _Costs] = {}
+        self.costs: dict[tuple[int, bool, bool], _Costs] = {}
         self.listed = 0
 
     def rows(self) -> tuple[LayerSummary, ...]:
@@ -141,7 +141,7 @@ class _Analysis:
         return tuple(rows)
 
     def row(self, node: Node) -> LayerSummary:
-        key = (node.layer, node.input_shapes, node.shares is None, node.frozen)
+        key = (node.first, node.shares is None, node.frozen)
         costs = self.costs.get(key)
         if costs is None:
             costs = self.costs[key] = self.cost(node)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnncalc.analysis.analyze import analyze_graph
 from cnncalc.analysis.summary import Summary
 from cnncalc.errors import CnncalcError, UsageError, reason_of, torch_is_missing
+from cnncalc.importing.sketch.operations import OF
 from cnncalc.importing.writing.blocks import fold
 from cnncalc.importing.writing.chains import arranged
-from cnncalc.importing.writing.entries import FLAT, NamelessError, entries_of, give_names
+from cnncalc.importing.writing.entries import FLAT, NamelessError, entries_of, give_names, paths_of
 from cnncalc.importing.writing.yaml import Writer, to_yaml
 from cnncalc.network.expansion import build_graph
 from cnncalc.pytorch.pairing import TURNED
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from cnncalc.importing.sketch.operations import Sketch
+    from cnncalc.importing.sketch.operations import Operation, Sketch
     from cnncalc.importing.writing.entries import Entry
 
 
@@ -106,6 +107,7 @@ def _written(
     sketch: Sketch, entries: list[Entry], *, blocks: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The spec of entries, and the names of their weights in the source."""
+    _give_to_the_first(entries)
     found = fold(entries) if blocks else {}
     give_names(entries)
     for block in found.values():
@@ -116,11 +118,25 @@ def _written(
         spec["blocks"] = writer.declared()
     spec["layers"] = writer.items(entries)
     weights = {
-        f"{'.'.join(path)}.{name}": weight.name + TURNED * weight.turned
+        f"{'.'.join(path)}.{name}": weight.name.partition(OF)[0] + TURNED * weight.turned
         for operation, path in writer.paths.items()
         for name, weight in operation.weights.items()
     }
     return spec, weights
+
+
+def _give_to_the_first(entries: list[Entry]) -> None:
+    """Makes the owner of shared weights the one that is written first: branches are written in the
+    order of their join, not of their execution.
+    """
+    uses: dict[Operation, list[Operation]] = {}
+    for operation, _ in paths_of(entries):
+        uses.setdefault(operation.shares or operation, []).append(operation)
+    for owner, (first, *others) in uses.items():
+        if first is not owner:
+            first.shares, first.frozen, owner.frozen = None, owner.frozen, False
+            for other in others:
+                other.shares = first
 
 
 def analyze_module(

@@ -100,6 +100,10 @@ class Softmax(Activation):
     def reach(self, x: Shape) -> Sequence[Reach]:
         return tuple(WHOLE if axis == self._axis(x) else SAME for axis in range(len(x)))
 
+    def is_hollow(self, y: Any) -> bool:
+        """Of an axis of one number, which is 1."""
+        return bool(y.min() > 1 - 1e-9)
+
     def build(self, nn: Any, x: Shape) -> Any:
         return getattr(nn, self.torch_name)(dim=self.dim)
 
@@ -109,3 +113,6 @@ class LogSoftmax(Softmax):
 
     kind = "log_softmax"
     torch_name = "LogSoftmax"
+
+    def is_hollow(self, y: Any) -> bool:
+        return super().is_hollow(y.exp())

@@ -116,6 +116,15 @@ class Layer(BaseModel):
         outputs = product(self.output_shape(x))
         return outputs if self.flops_per_output == 1 else self.flops_per_output * outputs
 
+    @property
+    def interpolates(self) -> bool:
+        """Whether outputs are weighted means of inputs at places between theirs."""
+        return False
+
+    def is_hollow(self, y: Any, /) -> bool:
+        """Whether its outputs, the tensor `y`, are the same whatever came in."""
+        return False
+
     def build(self, nn: Any, x: Shape, /) -> Any:
         """The layer as a module of the namespace `nn`: `torch.nn` and a few of our own."""
         raise NotImplementedError

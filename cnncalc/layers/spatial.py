@@ -96,6 +96,10 @@ class Upsample(Layer):
 
     _LINEAR: ClassVar[tuple[str, ...]] = ("linear", "bilinear", "trilinear")
 
+    @property
+    def interpolates(self) -> bool:
+        return self.mode != "nearest"
+
     def _linear_mode(self, x: Shape) -> str:
         return self._LINEAR[len(x) - 2]
 
@@ -130,12 +134,12 @@ class Upsample(Layer):
         for axis in range(1, len(x)):
             n, m = x[axis], y[axis]
             factor = Fraction(m, n) if self.size is not None else _ratio(self._factors(x)[axis - 1])
-            linear = self.mode != "nearest"
-            reaches.append(_interpolation(n, m, factor, linear, bool(self.align_corners)))
+            aligned = bool(self.align_corners)
+            reaches.append(_interpolation(n, m, factor, self.interpolates, aligned))
         return tuple(reaches)
 
     def flops(self, x: Shape) -> Expr | None:
-        return ZERO if self.mode == "nearest" else None
+        return None if self.interpolates else ZERO
 
     def build(self, nn: Any, x: Shape) -> Any:
         options = self.non_default("size", "scale_factor")

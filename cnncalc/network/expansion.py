@@ -22,6 +22,7 @@ from cnncalc.spec.architecture import EXAMPLES
 from cnncalc.spec.expressions import is_expression
 from cnncalc.spec.items import (
     GROUP,
+    JOIN_OF_RESIDUAL,
     RESIDUAL,
     Item,
     Items,
@@ -84,9 +85,9 @@ class _Expansion:
 
     def expand(self, items: Items, flow: int, context: Context) -> int:
         """Runs a list of items, beginning with the output of node `flow`; returns the last's."""
-        for index in range(len(items)):
+        for index, item in enumerate(items.parsed):
             try:
-                flow = self.expand_item(items[index], flow, context)
+                flow = self.expand_item(item or items.parse(index), flow, context)
             except SpecError as error:
                 raise error.at(place_of(items.raw, index)).within(context.scope.path) from None
         context.scope.output = flow
@@ -205,7 +206,7 @@ class _Expansion:
             branch = scope.open("branch", branch_name)
             outputs.append(self.expand(items, sources[0], context._replace(scope=branch)))
             self.graph.scopes[branch.path] = ScopeOutput("branch", branch.output, item)
-        layer = self.instances.join("add" if kind == RESIDUAL else kind)
+        layer = self.instances.join(JOIN_OF_RESIDUAL if kind == RESIDUAL else kind)
         try:
             scope.output = self.graph.append(scope.path, layer, tuple(outputs) or sources, item)
         except ShapeError as error:

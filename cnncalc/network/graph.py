@@ -42,6 +42,8 @@ class Node(NamedTuple):
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
     item: Item
+    first: int
+    """Number of the first node whose layer and input shapes are equal to its own."""
     frozen: bool = False
     shares: int | None = None
     """Index of the node whose weights it uses."""
@@ -66,7 +68,8 @@ class Graph:
     output: int = INPUT
     scopes: dict[str, ScopeOutput] = field(default_factory=dict)
     """Every block call, group, join and branch by its path."""
-    _shapes: dict[tuple[Layer, tuple[Shape, ...]], Shape] = field(default_factory=dict)
+    _known: dict[tuple[Layer, tuple[Shape, ...]], tuple[Shape, int]] = field(default_factory=dict)
+    """The output shape of a layer for inputs of these shapes, and the first node that has it so."""
 
     def shape_of(self, index: int) -> Shape:
         return self.input_shape if index == INPUT else self.nodes[index].output_shape
@@ -97,10 +100,10 @@ class Graph:
             )
         shapes = tuple(self.shape_of(source) for source in inputs)
         try:
-            output_shape = self._infer(layer, shapes)
+            output_shape, first = self._infer(layer, shapes)
         except SpecError as error:
             raise self._explained(error, name, item) from None
-        node = Node(index, name, layer, inputs, shapes, output_shape, item, frozen, shares)
+        node = Node(index, name, layer, inputs, shapes, output_shape, item, first, frozen, shares)
         self.nodes.append(node)
         if shares is not None:
             self._check_shared(node)
@@ -130,9 +133,9 @@ class Graph:
                     hint="name it in the inputs of a later item, or remove it",
                 )
 
-    def _infer(self, layer: Layer, shapes: tuple[Shape, ...]) -> Shape:
+    def _infer(self, layer: Layer, shapes: tuple[Shape, ...]) -> tuple[Shape, int]:
         key = (layer, shapes)
-        known = self._shapes.get(key)
+        known = self._known.get(key)
         if known is not None:
             return known
         if len(shapes) != 1 and not layer.several:
@@ -141,8 +144,8 @@ class Graph:
         weights = layer.weights(*shapes).values()
         for what, tensor in [("output", shape), *(("weight", w) for w in weights)]:
             check_bounds(f"its {what}", [int(size) for size in tensor])
-        self._shapes[key] = shape
-        return shape
+        known = self._known[key] = shape, len(self.nodes)
+        return known
 
     def _explained(self, error: SpecError, name: str, item: Item) -> SpecError:
         if isinstance(error, ShapeError):

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 GROUP = "group"
 RESIDUAL = "residual"
+JOIN_OF_RESIDUAL = "add"
+"""What joins the body and the shortcut of a residual."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,21 +83,16 @@ class Item:
 class Items:
     """A list of items, each parsed where it is first reached."""
 
-    __slots__ = ("_architecture", "_parsed", "raw")
+    __slots__ = ("_architecture", "parsed", "raw")
 
     def __init__(self, raw: list[Any], architecture: Architecture) -> None:
         self.raw = raw
         self._architecture = architecture
-        self._parsed: list[Item | None] = [None] * len(raw)
+        self.parsed: list[Item | None] = [None] * len(raw)
 
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __getitem__(self, index: int) -> Item:
+    def parse(self, index: int) -> Item:
         """Raises `FieldError` if what stands there is no item."""
-        item = self._parsed[index]
-        if item is None:
-            item = self._parsed[index] = parse_item(self.raw, index, self._architecture)
+        item = self.parsed[index] = parse_item(self.raw, index, self._architecture)
         return item
 
 

@@ -51,6 +51,14 @@ OPERATORS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "narrow": (lambda x: x.narrow(1, 0, 2), "slice"),
 }
 """PyTorch's operators that no layer of ours is built of: how one is called, and what it is here."""
+ONNX_OPERATORS: dict[str, tuple[int, dict[str, Any], str]] = {
+    "Sum": (2, {}, "add"),
+    "HardSwish": (1, {}, "hardswish"),
+    "GlobalMaxPool": (1, {}, "global_max_pool"),
+    "LRN": (1, {"size": 3}, "local_response_norm"),
+    "DepthToSpace": (1, {"blocksize": 2, "mode": "CRD"}, "pixel_shuffle"),
+}
+"""ONNX's likewise, behind a relu: how many inputs it has, its attributes, and what it is here."""
 
 
 def kinds_before(end: Operation) -> set[str]:
@@ -123,6 +131,32 @@ def test_the_importer_from_torch_knows_other_operators() -> None:
             wrong.append(f"{name}: its example calls {', '.join(called)}")
         elif kind not in kinds_before(read_program(program, name).output):
             wrong.append(f"{name}: the importer from torch does not know it")
+    assert wrong == []
+
+
+def test_the_importer_from_onnx_knows_other_operators(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    from onnx import TensorProto, helper
+
+    from cnncalc.importing.from_onnx.file import read_file
+
+    wrong = []
+    for name, (count, attributes, kind) in ONNX_OPERATORS.items():
+        nodes = [
+            helper.make_node("Relu", ["x"], ["r"]),
+            helper.make_node(name, ["r"] * count, ["y"], **attributes),
+        ]
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, *SHAPE])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+        model = helper.make_model(
+            helper.make_graph(nodes, "net", [x], [y]),
+            opset_imports=[helper.make_opsetid("", 18)],
+            ir_version=8,
+        )
+        onnx.save(model, str(tmp_path / "net.onnx"))
+        found = kinds_before(read_file(str(tmp_path / "net.onnx")).output)
+        if kind not in found or "unknown" in found:
+            wrong.append(f"{name}: the importer from ONNX does not know it")
     assert wrong == []
 
 

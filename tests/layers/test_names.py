@@ -13,6 +13,7 @@ import pytest
 import cnncalc
 from cnncalc.layers import registry
 from cnncalc.layers.base import REGISTRY, Layer, Rearrangement
+from cnncalc.maths.windows import SAME, WHOLE
 from cnncalc.spec.architecture import ITEM_KEYS, SUGAR
 
 
@@ -119,3 +120,38 @@ def test_a_name_that_is_taken_is_found() -> None:
         ]
     finally:
         del REGISTRY["wrong"]
+
+
+def test_what_is_the_same_whatever_comes_in_is_said_by_the_class() -> None:
+    """A softmax of one channel is 1: nothing of its field can be measured, and nothing is wrong."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+
+    class Gate(Layer):
+        """A softmax over the channels."""
+
+        kind = "gate"
+        flops_per_output = 1
+
+        def reach(self, x: Any) -> Any:
+            return (WHOLE, *(SAME for _ in x[1:]))
+
+        def build(self, nn: Any, x: Any) -> Any:
+            return nn.Softmax(dim=1)
+
+    class SaidGate(Gate):
+        """The same, that says so."""
+
+        kind = "said_gate"
+
+        def is_hollow(self, y: Any) -> bool:
+            return bool(y.min() > 1 - 1e-9)
+
+    try:
+        ok = {
+            kind: cnncalc.verify({"input": [1, 4, 4], "layers": ["relu", kind]}).ok
+            for kind in ("gate", "said_gate")
+        }
+        assert ok == {"gate": False, "said_gate": True}
+        assert cnncalc.verify({"input": [3, 4, 4], "layers": ["relu", "said_gate"]}).ok
+    finally:
+        del REGISTRY["gate"], REGISTRY["said_gate"]

@@ -9,12 +9,17 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.places import ROOT
 
+import cnncalc
 import cnncalc.layers
+from cnncalc.layers.base import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PAGE = (ROOT / "docs" / "own_layers.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -226,3 +231,44 @@ def test_the_names_for_authors() -> None:
     assert names["Windowed"].window
     with pytest.raises(AttributeError, match="no attribute 'windowed'"):
         _ = cnncalc.layers.windowed
+
+
+class TestTheClassByItself:
+    """It is a layer as soon as it is defined, in a notebook too."""
+
+    @pytest.fixture
+    def glu(self) -> Iterator[Any]:
+        names: dict[str, Any] = {"__name__": "fancy_layers"}
+        exec(compile(BLOCKS["python"], "own_layers.md", "exec"), names)
+        yield names["Glu"]
+        del REGISTRY["glu"]
+
+    def test_it_is_in_every_table(self, glu: Any) -> None:
+        data = {
+            "input": [8, 6, 6],
+            "layers": [{"conv": {"out_channels": 4, "kernel_size": 3}}, "glu"],
+        }
+        row = cnncalc.analyze(data).layers[1]
+        assert (row.name, row.kind, row.layer) == ("glu1", "glu", "nn.GLU(dim=1)")
+        assert (row.output_shape, row.flops) == ((2, 4, 4), 2 * 2 * 4 * 4)
+        assert row.receptive_field.size == (3, 3)
+
+    def test_it_is_in_the_schema_and_in_suggestions(self, glu: Any) -> None:
+        from cnncalc.spec.json_schema import json_schema
+
+        assert "glu" in str(json_schema()["definitions"]["item"])
+        with pytest.raises(cnncalc.SpecError, match="did you mean glu"):
+            cnncalc.analyze({"input": [8, 6, 6], "layers": ["glue"]})
+
+    def test_its_errors_are_placed(self, glu: Any) -> None:
+        with pytest.raises(cnncalc.SpecError, match="glu1: its 7 channels cannot be halved"):
+            cnncalc.analyze({"input": [7, 6, 6], "layers": ["glu"]})
+
+    def test_it_agrees_with_pytorch(self, glu: Any) -> None:
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        built = glu().build(torch.nn, (8, 6, 6))
+        x = torch.zeros(1, 8, 6, 6)
+        assert (
+            tuple(built(x).shape[1:])
+            == cnncalc.analyze({"input": [8, 6, 6], "layers": ["glu"]}).layers[0].output_shape
+        )

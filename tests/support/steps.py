@@ -89,13 +89,18 @@ def copy_of_the_tree(folder: Path) -> Path:
     return root
 
 
-def carry_out(section: str, folder: Path, *, forget: int | None = None) -> Path:
-    """A copy of the tree in `folder`, in which all steps but number `forget` are done."""
+def carry_out(
+    section: str, folder: Path, *, forget: int | None = None, commands: bool = True
+) -> Path:
+    """A copy of the tree in `folder`, in which all steps but number `forget` are done.
+
+    Without `commands` those that run one are left out as well.
+    """
     root = copy_of_the_tree(folder)
     found = steps(section)
     assert forget is None or forget in {step.number for step in found}
     for step in found:
-        if step.number != forget:
+        if step.number != forget and (commands or step.form != "run"):
             _do(step, root)
     return root
 

@@ -13,12 +13,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import numpy_helper, shape_inference
 
 from cnncalc.errors import UsageError, shorten
 from cnncalc.importing.from_onnx import operators, shape_operators
-from cnncalc.importing.sketch.operations import Call, Operation, Sketch, Unfit, Weight, containers
-from cnncalc.importing.sketch.site import Site
+from cnncalc.importing.from_onnx.constants import (
+    SMALL,
+    array_of,
+    evaluated,
+    filling_of,
+    is_small,
+    is_vector,
+    value_of,
+    weight_of,
+)
+from cnncalc.importing.from_onnx.shapes import with_shapes
+from cnncalc.importing.sketch.operations import (
+    OF,
+    Call,
+    Operation,
+    Sketch,
+    Unfit,
+    Weight,
+    containers,
+)
+from cnncalc.importing.sketch.site import Arguments, Site
+from cnncalc.spec.limits import MAX_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,20 +45,19 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Shape
 
 TRANSLATORS = {**operators.TRANSLATORS, **shape_operators.TRANSLATORS}
+IGNORED = {**operators.TRANSLATORS.ignored, **shape_operators.TRANSLATORS.ignored}
 BATCH = 2
 """Samples where the file leaves their number open."""
-SMALL = 4096
-"""Most numbers of a tensor that is read as a constant, not as a weight."""
-GROWING = frozenset(
-    (
-        *("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "EyeLike"),
-        *("OneHot", "Einsum", "Sum", "Max", "Min", "Mean", "Scan", "Loop", "SequenceMap"),
-        *("RandomNormal", "RandomUniform", "CenterCropPad", "Col2Im", "ConvTranspose", "MaxUnpool"),
-    )
-)
-"""What makes large tensors of a few numbers."""
-FLOATS = frozenset((1, 10, 11, 16))
-"""ONNX's types of weights: float, float16, double, bfloat16."""
+SETTINGS = {
+    "Resize": (1, 2, 3),
+    "Upsample": (1,),
+    "Pad": (1, 2, 3),
+    "Clip": (1, 2),
+    "Dropout": (1, 2),
+}
+"""Inputs that say what an operator does, and are no parameters."""
+WEIGHED = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
+"""Operators whose second input is a weight, whatever its shape."""
 
 
 def read_file(file: str) -> Sketch:
@@ -57,6 +75,10 @@ def read_file(file: str) -> Sketch:
         raise UsageError(f"{file}: is no ONNX file: {error}") from None
     if not model.graph.node:
         raise UsageError(f"{file}: is no ONNX file, or holds no network")
+    if len(model.graph.node) > MAX_NODES:
+        raise UsageError(
+            f"{file}: has {len(model.graph.node):,} nodes; a network has at most {MAX_NODES:,}"
+        )
     _check_external_data(model, file)
     return _Reader(model, file).run()
 
@@ -122,14 +144,14 @@ class _Reader:
             for output in graph.output:
                 output.type.tensor_type.ClearField("shape")
         self.batch = sizes[0].dim_value
-        self.graph = _inferred(model, file).graph
+        self.graph = with_shapes(model, file).graph
         self.shapes = {
             each.name: [size.dim_value for size in each.type.tensor_type.shape.dim]
             for each in (*self.graph.value_info, *self.graph.output, *entries)
         }
         self.sketch = Sketch(Path(file).stem, tuple(size.dim_value for size in sizes[1:]))
         self.values: dict[str, Any] = {entries[0].name: self.sketch.entry, "": None}
-        self.values |= {name: _weight(each) for name, each in self.constants.items()}
+        self.values |= {name: weight_of(each) for name, each in self.constants.items()}
         self.opset = max(
             (each.version for each in model.opset_import if not each.domain), default=1
         )
@@ -150,25 +172,60 @@ class _Reader:
         return self.sketch
 
     def read(self, node: onnx.NodeProto) -> None:
-        found: list[Any] = [self.values.get(name) for name in node.input]
-        inputs = [
-            value._replace(name=f"{value.name}@{node.output[0]}") if _is_vector(value) else value
-            for value in found
-        ]
-        attributes = {each.name: _attribute(each) for each in node.attribute}
         if node.op_type == "Constant":
-            self.values[node.output[0]] = attributes.get("value", next(iter(attributes.values())))
+            self.values[node.output[0]] = self.constant(node)
             return
+        inputs = [self.input(node, place, name) for place, name in enumerate(node.input)]
+        attributes = {each.name: value_of(each) for each in node.attribute}
         if node.op_type == "Shape" and all(self.shapes.get(node.input[0], [0])):
             self.values[node.output[0]] = np.array(self.shapes[node.input[0]])
             return
         if not any(isinstance(value, Operation) for value in inputs):
-            computed = self.computed(node, inputs) if self.is_small(node, inputs) else []
+            computed = (
+                self.computed(node, inputs)
+                if is_small(node, inputs, self.shapes.get(node.output[0], [0]))
+                else []
+            )
             self.values |= zip(node.output, computed, strict=False)
             return
         made = self.translated(node, inputs, attributes)
         made = made if isinstance(made, list) else [made]
         self.values |= dict(zip(node.output, made, strict=False))
+
+    def constant(self, node: onnx.NodeProto) -> Any:
+        """What a node holds: a weight as an initializer would be, or a plain value."""
+        held = next(iter(node.attribute), None)
+        if held is None:
+            return None
+        if held.type != onnx.AttributeProto.TENSOR:
+            return value_of(held)
+        tensor = held.t
+        tensor.name = node.output[0]
+        self.constants[tensor.name] = tensor
+        return weight_of(tensor)
+
+    def input(self, node: onnx.NodeProto, place: int, name: str) -> Any:
+        """The value of an input of a node.
+
+        Raises:
+            UsageError: no node before it gives it.
+        """
+        if name not in self.values:
+            raise UsageError(
+                f"{self.file}: {shorten(node.name or node.op_type)} takes {shorten(name)}, which no"
+                " node before it gives"
+            )
+        value = self.values[name]
+        if not isinstance(value, Weight):
+            return value
+        if place in SETTINGS.get(node.op_type, ()) and prod(value.shape) <= SMALL:
+            return array_of(self.constants.get(name))
+        if place == 1 and node.op_type in WEIGHED:
+            return value
+        if not is_vector(value):
+            return value
+        value = value._replace(name=f"{value.name}{OF}{node.output[0]}")
+        return value._replace(filled=filling_of(self.constants.get(name)))
 
     def translated(self, node: onnx.NodeProto, inputs: list[Any], attributes: Any) -> Any:
         site = self.site(node, inputs, attributes, node.output[0])
@@ -178,11 +235,18 @@ class _Reader:
                 made = translate(site)
             except (Unfit, KeyError, TypeError, ValueError, IndexError, AttributeError):
                 made = None
-            if made is not None:
+            if made is not None and not self.unseen(node, site):
                 return made
         if sum(map(bool, node.output)) == 1:
             return site.unknown()
         return [self.site(node, inputs, attributes, name).unknown() for name in node.output]
+
+    def unseen(self, node: onnx.NodeProto, site: Site) -> set[str]:
+        """Attributes and inputs that were not looked at: what they change is not in the layer."""
+        assert isinstance(site.arguments, Arguments)
+        given = {each.name for each in node.attribute}
+        given |= {f"in{place}" for place, name in enumerate(node.input) if name}
+        return given - site.arguments.seen - IGNORED.get(node.op_type, frozenset())
 
     def site(self, node: onnx.NodeProto, inputs: list[Any], attributes: Any, output: str) -> Site:
         shape = self.shapes.get(output, [])
@@ -196,7 +260,7 @@ class _Reader:
         return Site(
             sketch=self.sketch,
             origin=node.op_type,
-            arguments={**names, **attributes, **outputs, "opset": self.opset},
+            arguments=Arguments({**names, **attributes, **outputs, "opset": self.opset}),
             shape=self.sample(shape),
             calls=_calls(node, inputs),
             keeps_batch=all(each[:1] == [self.batch] for each in (shape, *flowing)),
@@ -212,23 +276,7 @@ class _Reader:
     def computed(self, node: onnx.NodeProto, inputs: list[Any]) -> list[Any]:
         """What is computed from weights and constants alone."""
         weights = [value for value in inputs if isinstance(value, Weight)]
-        return [self.reshaped(node, weights[0])] if weights else _evaluated(node, inputs)
-
-    def is_small(self, node: onnx.NodeProto, inputs: list[Any]) -> bool:
-        """Whether working out constants ends soon and fills no memory."""
-        if any(each.HasField("g") or each.graphs for each in node.attribute):
-            return False
-        if node.op_type not in GROWING:
-            return True
-        shape = self.shapes.get(node.output[0], [0])
-        if all(shape) and prod(shape) <= SMALL:
-            return True
-        given = [each for each in inputs if isinstance(each, np.ndarray)]
-        sizes = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
-        if node.op_type not in sizes or len(given) <= sizes[node.op_type]:
-            return False
-        asked = prod(int(size) for size in given[sizes[node.op_type]].flat)
-        return asked * (given[0].size if node.op_type != "ConstantOfShape" else 1) <= SMALL
+        return [self.reshaped(node, weights[0])] if weights else evaluated(node, inputs)
 
     def reshaped(self, node: onnx.NodeProto, first: Weight) -> Weight:
         """What a node makes of a weight: the same in another shape, or another."""
@@ -246,11 +294,11 @@ class _Reader:
 
     def note_what_is_left_out(self) -> None:
         kept = {w.name for each in self.sketch.operations() for w in each.weights.values()}
-        used = {name.partition("@")[0] for name in kept}
+        used = {name.partition(OF)[0] for name in kept}
         copied = {node.output[0]: node.input[0] for node in self.graph.node if node.input}
         used |= {copied[name] for name in used if name in copied}
         unknown = [
-            value.name.partition("@")[0]
+            value.name.partition(OF)[0]
             for operation in self.sketch.operations()
             for value in operation.arguments
             if operation.is_unknown and isinstance(value, Weight) and prod(value.shape) > 1
@@ -260,51 +308,6 @@ class _Reader:
         self.sketch.note_left_out(
             {name: prod(kept_here[name].dims) if name in kept_here else 0 for name in left}
         )
-
-
-def _inferred(model: onnx.ModelProto, file: str) -> onnx.ModelProto:
-    try:
-        return shape_inference.infer_shapes(model, data_prop=True)
-    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UsageError(f"{file}: onnx cannot infer its shapes: {reason}") from None
-
-
-def _weight(tensor: onnx.TensorProto) -> Any:
-    """A weight; a small tensor of whole numbers, or a single number, as itself."""
-    numbers = prod(tensor.dims)
-    apart = tensor.data_location == onnx.TensorProto.EXTERNAL
-    if not apart and (tensor.data_type not in FLOATS or not tensor.dims) and numbers <= SMALL:
-        return numpy_helper.to_array(tensor)
-    return Weight(tensor.name, tuple(tensor.dims))
-
-
-def _is_vector(value: Any) -> bool:
-    """Whether it is a short weight: exporters keep equal ones once, whoever they belong to."""
-    return isinstance(value, Weight) and prod(value.shape) == max(value.shape, default=1)
-
-
-def _evaluated(node: onnx.NodeProto, inputs: list[Any]) -> list[Any]:
-    """The constants that a node makes of constants; none where it cannot be run."""
-    from onnx.reference import ReferenceEvaluator
-
-    given = {
-        name: value for name, value in zip(node.input, inputs, strict=True) if value is not None
-    }
-    try:
-        results: list[Any] = [*ReferenceEvaluator(node).run(None, given)]
-    except Exception:  # noqa: BLE001 - whatever a file asks for
-        return []
-    return results if all(np.size(each) <= SMALL for each in results) else []
-
-
-def _attribute(attribute: onnx.AttributeProto) -> Any:
-    value = onnx.helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value) if not value.external_data else None
-    return value
 
 
 def _calls(node: onnx.NodeProto, inputs: list[Any]) -> tuple[Call, ...]:

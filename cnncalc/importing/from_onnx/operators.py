@@ -5,6 +5,7 @@ The inputs of a node are its arguments `in0`, `in1`, …; its attributes stand b
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 TRANSLATORS = Translators()
 """By the name of the operator."""
+FLOATS = frozenset((1, 10, 11, 16))
+"""ONNX's types of weights: float, float16, double, bfloat16."""
+SELU = (1.6732632, 1.0507010)
+"""alpha and gamma (scale) of PyTorch's SELU."""
 
 
 def _plain(kind: str, **defaults: Any) -> Translator:
@@ -34,7 +39,6 @@ TRANSLATORS |= {
     "HardSwish": _plain("hardswish"),
     "Tanh": _plain("tanh"),
     "Mish": _plain("mish"),
-    "Selu": _plain("selu"),
     "Softplus": _plain("softplus"),
     "LeakyRelu": _plain("leaky_relu", negative_slope=("alpha", 0.01)),
     "Elu": _plain("elu", alpha=("alpha", 1.0)),
@@ -42,12 +46,28 @@ TRANSLATORS |= {
     "GlobalAveragePool": _plain("global_avg_pool"),
     "GlobalMaxPool": _plain("global_max_pool"),
     "Identity": lambda site: site.x,
-    "Cast": lambda site: site.x,
-    "Dropout": lambda site: site.x,
 }
 
 
-@TRANSLATORS.of("Conv")
+@TRANSLATORS.of("Dropout", ignoring=("ratio", "seed", "in1", "is_test"))
+def _dropout(site: Site) -> Operation | None:
+    training: Any = site.arguments.get("in2")
+    return None if training is not None and bool(training) else site.x
+
+
+@TRANSLATORS.of("Cast", ignoring=("saturate", "round_mode"))
+def _cast(site: Site) -> Operation | None:
+    return site.x if site["to"] in FLOATS else None  # others lose numbers
+
+
+@TRANSLATORS.of("Selu")
+def _selu(site: Site) -> Operation | None:
+    given = (site.arguments.get("alpha", SELU[0]), site.arguments.get("gamma", SELU[1]))
+    usual = all(abs(value - known) < 1e-4 for value, known in zip(given, SELU, strict=True))
+    return site.layer("selu") if usual else None
+
+
+@TRANSLATORS.of("Conv", ignoring=("kernel_shape",))  # that of the weight, or the shapes differ
 def _conv(site: Site) -> Operation:
     weight = _kept(site["in1"])
     axes = len(weight.shape) - 2
@@ -90,7 +110,7 @@ def _padded(site: Site, kernel: Any) -> tuple[Operation, Any]:
     return site.layer("pad", x, padding=rings, output=(x.shape[0], *sizes)), [0] * axes
 
 
-@TRANSLATORS.of("ConvTranspose")
+@TRANSLATORS.of("ConvTranspose", ignoring=("kernel_shape",))
 def _conv_transpose(site: Site) -> Operation:
     weight = _kept(site["in1"])
     axes = len(weight.shape) - 2
@@ -137,32 +157,55 @@ def _matmul(site: Site) -> Operation:
     )
 
 
-@TRANSLATORS.of("BatchNormalization")
-def _batch_norm(site: Site) -> Operation:
-    names = ("weight", "bias", "running_mean", "running_var")
-    weights = {name: site[f"in{index}"] for index, name in enumerate(names, start=1)}
+@TRANSLATORS.of("BatchNormalization", ignoring=("momentum",))
+def _batch_norm(site: Site) -> Operation | None:
+    if site.arguments.get("training_mode", 0) or not site.arguments.get("spatial", 1):
+        return None
+    statistics = {"running_mean": site["in3"], "running_var": site["in4"]}
+    learnt = _learnt(site)
     return site.layer(
-        "batch_norm", weights=weights, eps=_short(site.arguments.get("epsilon", 1e-5))
+        "batch_norm",
+        weights={**learnt, **statistics},
+        eps=_short(site.arguments.get("epsilon", 1e-5)),
+        affine=bool(learnt),
     )
 
 
-@TRANSLATORS.of("GroupNormalization")
+@TRANSLATORS.of("GroupNormalization", ignoring=("stash_type",))
 def _group_norm(site: Site) -> Operation:
     return _measuring_norm(site, "group_norm", num_groups=site["num_groups"])
 
 
 @TRANSLATORS.of("InstanceNormalization")
 def _instance_norm(site: Site) -> Operation:
-    return _measuring_norm(site, "instance_norm", affine=True)
+    return _measuring_norm(site, "instance_norm")
 
 
 def _measuring_norm(site: Site, kind: str, **fields: Any) -> Operation:
-    weights = {"weight": site["in1"], "bias": site["in2"]}
     eps = _short(site.arguments.get("epsilon", 1e-5))
-    return site.layer(kind, weights=weights, eps=eps, **fields)
+    learnt = _learnt(site)
+    return site.layer(kind, weights=learnt, eps=eps, affine=bool(learnt), **fields)
 
 
-@TRANSLATORS.of("LayerNormalization")
+def _learnt(site: Site) -> dict[str, Any]:
+    """Weight and bias of a norm; none where they are the ones and zeros that an exporter writes for
+    a norm without: ONNX's norms always have them.
+    """
+    weights = {"weight": site["in1"], "bias": site["in2"]}
+    stands_in = all(
+        isinstance(weight, Weight) and weight.filled == value and not _is_named(weight.name)
+        for weight, value in zip(weights.values(), (1.0, 0.0), strict=True)
+    )
+    return {} if stands_in else weights
+
+
+def _is_named(name: str) -> bool:
+    """Whether it is called as a parameter is."""
+    words = re.findall("[a-z]+", name.lower())
+    return not {"weight", "bias", "gamma", "beta", "scale", "shift", "w", "b"}.isdisjoint(words)
+
+
+@TRANSLATORS.of("LayerNormalization", ignoring=("stash_type",))
 def _layer_norm(site: Site) -> Operation:
     shape = site.x.shape
     axis = site.arguments.get("axis", -1)
@@ -222,13 +265,15 @@ def _prelu(site: Site) -> Operation:
 
 @TRANSLATORS.of("Softmax", kind="softmax")
 @TRANSLATORS.of("LogSoftmax", kind="log_softmax")
-def _softmax(site: Site, kind: str) -> Operation:
-    default = 1 if site["opset"] < 13 else -1
-    dim = site.arguments.get("axis", default) % (len(site.x.shape) + 1)
+def _softmax(site: Site, kind: str) -> Operation | None:
+    axes, old = len(site.x.shape) + 1, site["opset"] < 13
+    dim = site.arguments.get("axis", 1 if old else -1) % axes
+    if old and dim != axes - 1:
+        return None  # one sum over all axes from this one on
     return site.layer(kind, dim=dim)
 
 
-@TRANSLATORS.of("MaxPool")
+@TRANSLATORS.of("MaxPool", ignoring=("storage_order",))
 def _max_pool(site: Site) -> Operation:
     dilation = site.arguments.get("dilations", [1] * len(site["kernel_shape"]))
     return _pool(site, "max_pool", dilation=dilation)
@@ -258,8 +303,8 @@ def _pool(site: Site, kind: str, **fields: Any) -> Operation:
     )
 
 
-@TRANSLATORS.of("ReduceMean", kind="global_avg_pool")
-@TRANSLATORS.of("ReduceMax", kind="global_max_pool")
+@TRANSLATORS.of("ReduceMean", kind="global_avg_pool", ignoring=("noop_with_empty_axes",))
+@TRANSLATORS.of("ReduceMax", kind="global_max_pool", ignoring=("noop_with_empty_axes",))
 def _reduce(site: Site, kind: str) -> Operation | None:
     x = site.x
     given: Any = site.arguments.get("axes", site.arguments.get("in1"))

@@ -11,7 +11,9 @@ TRANSLATORS = Translators()
 """By the name of the operator."""
 
 
-@TRANSLATORS.of("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+@TRANSLATORS.of(  # the shapes of both sides say it all
+    *("Flatten", "Reshape", "Squeeze", "Unsqueeze"), ignoring=("in1", "axis", "axes", "allowzero")
+)
 def _reshape(site: Site) -> Operation:
     if site.x.shape == site.shape:
         return site.x
@@ -92,7 +94,10 @@ def _pad(site: Site) -> Operation | None:
     return site.layer("pad", padding=[a if a == b else [a, b] for a, b in rings[2:]], **fields)
 
 
-@TRANSLATORS.of("Resize")
+@TRANSLATORS.of(
+    "Resize",  # what cubic interpolation, crops and sizes have of their own
+    ignoring=("in1", "in3", "cubic_coeff_a", "exclude_outside", "extrapolation_value"),
+)
 @TRANSLATORS.of("Upsample", old=True)
 def _resize(site: Site, *, old: bool = False) -> Operation | None:
     mode = site.arguments.get("mode", "nearest")
@@ -100,8 +105,9 @@ def _resize(site: Site, *, old: bool = False) -> Operation | None:
     how = site.arguments.get(
         "coordinate_transformation_mode", "asymmetric" if old else "half_pixel"
     )
-    fields: dict[str, Any] = {"size": site.shape[1:]}
-    if site.arguments.get("antialias", 0):
+    fields = _size_or_scale(site, "in1" if old else "in2")
+    policy = site.arguments.get("keep_aspect_ratio_policy", "stretch")
+    if site.arguments.get("antialias", 0) or site.arguments.get("axes") or policy != "stretch":
         return None
     if mode == "linear":
         if how == "align_corners":
@@ -112,6 +118,18 @@ def _resize(site: Site, *, old: bool = False) -> Operation | None:
     elif mode != "nearest" or not _takes_the_nearest(site, how, "floor" if old else None):
         return None
     return site.layer("upsample", **fields)
+
+
+def _size_or_scale(site: Site, name: str) -> dict[str, Any]:
+    """The scale, if sizes are no whole multiple of it: outputs are sampled by the scale itself."""
+    scales: Any = site.arguments.get(name, site.arguments.get("scales"))
+    if scales is None or len(scales) != len(site.shape) + 1:
+        return {"size": site.shape[1:]}
+    factors = [float(scale) for scale in scales][2:]
+    sizes = zip(site.x.shape[1:], factors, site.shape[1:], strict=True)
+    if all(size * factor == out for size, factor, out in sizes):
+        return {"size": site.shape[1:]}
+    return {"scale_factor": factors}
 
 
 def _takes_the_nearest(site: Site, how: str, rounding: str | None) -> bool:

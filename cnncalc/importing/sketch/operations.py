@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cnncalc.layers.base import Layer, Shape
 
 ENTRY = "input"
+OF = "@"
+"""Between a short weight's name and the operation that has it: a file may keep equal ones once,
+whoever they belong to."""
 NAMED = 3
 """Tensors that a note names."""
 
@@ -67,6 +70,8 @@ class Weight(NamedTuple):
     """Whether it is computed from the one that is kept, beyond another shape or turn."""
     turned: bool = False
     """Whether it is the transpose of the one that is kept."""
+    filled: float | None = None
+    """The number that it holds everywhere, if it does and that was looked at."""
 
     def transposed(self) -> Weight:
         """Of two axes, the other way round."""
@@ -203,7 +208,10 @@ def _share(operations: list[Operation]) -> None:
         names = {weight.name for weight in own}
         if not names:
             continue
-        uses = ((weight.name, weight.turned, *_significant(weight.shape)) for weight in own)
+        # Beside a weight that is kept for it alone, a short one is its own too.
+        alone = any(OF not in weight.name for weight in own)
+        called = {each: each.name.partition(OF)[0] if alone else each.name for each in own}
+        uses = ((called[each], each.turned, *_significant(each.shape)) for each in own)
         owner = owners.setdefault((operation.kind, *uses), operation)
         if owner is not operation:
             operation.shares, operation.frozen = owner, False

@@ -11,7 +11,7 @@ from cnncalc.importing.sketch import patterns
 from cnncalc.importing.sketch.operations import Call, Operation, Sketch, Unfit, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnncalc.layers.base import Shape
 
@@ -36,7 +36,7 @@ class Site:
     @property
     def x(self) -> Operation:
         """What flows in first. Raises `Unfit` if its first argument is no operation."""
-        first = next(iter(self.arguments.values()))
+        first = self.arguments[next(iter(self.arguments))]
         if not isinstance(first, Operation):
             raise Unfit("its first argument is no operation")
         return first
@@ -93,6 +93,30 @@ def _operations(values: Sequence[Any]) -> list[Operation]:
     return found
 
 
+class Arguments(dict[str, Any]):
+    """Arguments that remember which of them were looked at."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        super().__init__(arguments)
+        self.seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.seen.add(name)
+        return super().get(name, default)
+
+    def values(self) -> Any:
+        self.seen.update(self)
+        return super().values()
+
+    def items(self) -> Any:
+        self.seen.update(self)
+        return super().items()
+
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 Translator = Callable[[Site], Any]
 """What makes a layer, or a list of several outputs, of a site; None where there is none."""
@@ -101,10 +125,21 @@ Translator = Callable[[Site], Any]
 class Translators(dict[str, Translator]):
     """Translators by the names of operators."""
 
-    def of(self, *names: str, **given: Any) -> Callable[[Function], Function]:
-        """Registers a function for some names; it is called with what is given beside the site."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.ignored: dict[str, frozenset[str]] = {}
+        """Arguments of each that change nothing in evaluation."""
+
+    def of(
+        self, *names: str, ignoring: tuple[str, ...] = (), **given: Any
+    ) -> Callable[[Function], Function]:
+        """Registers a function for some names; it is called with what is given beside the site.
+
+        `ignoring` names arguments that it need not look at.
+        """
 
         def register(function: Function) -> Function:
+            self.ignored.update(dict.fromkeys(names, frozenset(ignoring)))
             self.update(dict.fromkeys(names, partial(function, **given) if given else function))
             return function
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cnncalc.layers import find
+from cnncalc.spec.items import JOIN_OF_RESIDUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,8 +100,9 @@ class _Reduction:
         if len(into) != 1 or len(out) != 1:
             return
         (before,), (after,) = into, out
-        after.steps = [*before.steps, self.made.pop(operation), *after.steps]
-        after.source = before.source
+        # The one list goes on, so that a long chain is not copied at each of its steps.
+        before.steps += (self.made.pop(operation), *after.steps)
+        after.steps, after.source = before.steps, before.source
         leaving = self.out_of[before.source]
         leaving[leaving.index(before)] = after
 
@@ -126,7 +128,7 @@ class _Reduction:
 
 def _ordered(operation: Operation, branches: list[list[Step]]) -> list[list[Step]]:
     """A sum's longer branch first, if the other is empty: the body of a residual."""
-    if operation.kind == "add" and len(branches) == 2 and not branches[0]:
+    if operation.kind == JOIN_OF_RESIDUAL and len(branches) == 2 and not branches[0]:
         return branches[::-1]
     return branches
 

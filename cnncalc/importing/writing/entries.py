@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnncalc.errors import ReferenceSpecError
-from cnncalc.spec.items import GROUP, RESIDUAL
+from cnncalc.spec.items import GROUP, JOIN_OF_RESIDUAL, RESIDUAL
 from cnncalc.spec.words import MAX_NAME, check_name
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _entry(step: Step, wanted: str, depth: int) -> Entry:
     inner = FLAT if depth == FLAT else len(step.calls)
     parts = [entries_of(branch, inner) for branch in step.branches]
     kind = operation.kind
-    if kind == "add" and len(parts) == 2 and len(parts[1]) < len(parts[0]):
+    if kind == JOIN_OF_RESIDUAL and len(parts) == 2 and len(parts[1]) < len(parts[0]):
         kind = RESIDUAL
     join = Entry(kind, {}, operation, parts, wanted=wanted)
     if step.sources is None:

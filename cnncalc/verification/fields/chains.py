@@ -180,7 +180,7 @@ class _Runner(fx.Interpreter):
         return all(operand is not None for operand in operands)
 
     def _apply(self, node: Node, x: Tensor | None) -> Tensor | None:
-        key = (node.layer, node.input_shapes)
+        key = node.first
         if key not in self.modules:
             self.modules[key] = zero_padded(transparent(node.layer, node.input_shapes))
         try:

@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from cnncalc.layers.activation import Softmax
 from cnncalc.layers.base import Rearrangement
 from cnncalc.layers.merge import Merge
-from cnncalc.layers.norm import LocalResponseNorm, Norm
 from cnncalc.maths.receptive_fields import UNKNOWN, Constant, Field, Uneven, Unknown, through
 from cnncalc.verification.fields.transparent import transparent, zero_padded
 from cnncalc.wording import write_shape
@@ -122,7 +120,7 @@ def measure_step(node: Node, before: tuple[Fields, ...], after: Fields, samples:
     y = module(*xs)
     if tuple(y.shape[1:]) != node.output_shape:
         return Step([], [], problem=f"its output has the shape {[*y.shape[1:]]}")
-    if _is_hollow(layer, y):
+    if layer.is_hollow(y):
         return Step([], [], hollow=True, samples=samples)
     axes = [axes_of(fields) for fields in before]
     seen, drops = [], False
@@ -139,14 +137,6 @@ def _samples(shape: Shape, count: int, dtype: torch.dtype) -> Tensor:
     x = torch.randn(count, *shape, dtype=dtype) * 2
     x[0] = torch.rand(shape, dtype=dtype) + 0.5
     return x.requires_grad_()
-
-
-def _is_hollow(layer: Layer, y: Tensor) -> bool:
-    if isinstance(layer, LocalResponseNorm):
-        return layer.alpha * layer.beta == 0
-    if isinstance(layer, Softmax):
-        return bool((y.exp() if layer.kind == "log_softmax" else y).min() > 1 - 1e-9)
-    return isinstance(layer, Norm) and bool(y.abs().max() < 1e-9)
 
 
 def _masks(y: Tensor, xs: list[Tensor], seed: Tensor) -> list[Tensor]:

@@ -11,7 +11,6 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnncalc.layers.merge import Merge
-from cnncalc.layers.spatial import Upsample
 from cnncalc.maths.receptive_fields import Constant
 from cnncalc.maths.windows import SAME, Window
 from cnncalc.network.names import INPUT
@@ -69,7 +68,7 @@ def traits_of(
             loose=loose or bool(step and step.loose),
             partial=any(each.partial for each in before) or (loose and chosen),
             cropped=any(each.cropped for each in before) or _crops(node),
-            interpolated=any(each.interpolated for each in before) or _interpolates(node),
+            interpolated=any(each.interpolated for each in before) or node.layer.interpolates,
         )
     return traits
 
@@ -107,7 +106,3 @@ def _mixes(node: Node, fields: Mapping[int, Fields]) -> bool:
 def _crops(node: Node) -> bool:
     reaches = node.layer.reach(node.input_shapes[0])
     return any(isinstance(r, Window) and min(r.before, r.after) < 0 for r in reaches)
-
-
-def _interpolates(node: Node) -> bool:
-    return isinstance(node.layer, Upsample) and node.layer.mode != "nearest"
