@@ -11,7 +11,7 @@ import torch
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.training.data.dataset import Files, Source
 from cnncalc.training.data.fitting.splits import stratified
-from cnncalc.training.data.readers.named import DataSource, Place, Wanted
+from cnncalc.training.data.readers.named import DataSource, Place
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
@@ -166,13 +166,9 @@ def _folders(folder: Path) -> list[Path]:
     return sorted((child for child in inside if child.is_dir()), key=lambda child: child.name)
 
 
-def _read(wanted: Wanted) -> Source:
-    assert wanted.path is not None
-    return read(wanted.path, test_share=wanted.test_share, seed=wanted.seed)
-
-
 DATA_SETS = (
     DataSource(
-        "imagefolder", "images in folders of their classes", "your folder", Place.FOLDER, _read
+        *("imagefolder", "images in folders of their classes", "your folder", Place.FOLDER),
+        lambda wanted: read(wanted.given, test_share=wanted.test_share, seed=wanted.seed),
     ),
 )

@@ -35,6 +35,12 @@ class Wanted(NamedTuple):
     test_share: float
     download: bool
 
+    @property
+    def given(self) -> Path:
+        """`path`, for a data set that cannot do without."""
+        assert self.path is not None
+        return self.path
+
 
 @dataclass(frozen=True)
 class Published:

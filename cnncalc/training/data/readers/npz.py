@@ -11,7 +11,7 @@ import numpy as np
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split, reading
 from cnncalc.training.data.readers.arrays import as_split
-from cnncalc.training.data.readers.named import DataSource, Place, Wanted
+from cnncalc.training.data.readers.named import DataSource, Place
 from cnncalc.unpacking import check
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def _only(folder: Path) -> Path:
     return files[0]
 
 
-def _read(wanted: Wanted) -> Source:
-    assert wanted.path is not None
-    return read(wanted.path, wanted.target)
-
-
-DATA_SETS = (DataSource("npz", "arrays", "your file", Place.FILE, _read),)
+DATA_SETS = (
+    DataSource(
+        *("npz", "arrays", "your file", Place.FILE),
+        lambda wanted: read(wanted.given, wanted.target),
+    ),
+)
