@@ -38,6 +38,7 @@ FACTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
     )
 }
 """What a page says in passing: where it stands, as a group, and what it ought to be."""
+_DATA_ROWS = re.compile(r"(\| name \| what \| from where \|\n\|---\|---\|---\|\n)(?:\|.*\n)*")
 _BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -158,6 +159,15 @@ def _recipe_table(cls: type[Section], main: str | None) -> list[str]:
         purpose = cls.model_fields[name].description
         rows.append(f"| {shown} | {expected(field)} | {written} | {purpose} |")
     return rows
+
+
+def data_page() -> str:
+    """docs/data.md, with a row for each data set that has a name."""
+    from cnncalc.training.data.loading import DATA_SETS
+
+    rows = [f"| `{each.name}` | {each.about} | {each.origin} |" for each in DATA_SETS.values()]
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    return _DATA_ROWS.sub(lambda head: head[1] + "".join(f"{row}\n" for row in rows), page, count=1)
 
 
 def cli_page() -> str:
@@ -291,6 +301,7 @@ def pages() -> dict[str, str]:
         "docs/layers.md": layers_page(),
         "docs/recipes.md": recipe_page(),
         "docs/cli.md": cli_page(),
+        "docs/data.md": data_page(),
         "docs/api.md": api_page(),
     }
     return made | written

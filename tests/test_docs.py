@@ -53,6 +53,12 @@ def test_layers_page_is_up_to_date() -> None:
     )
 
 
+def test_data_page_is_up_to_date() -> None:
+    pytest.importorskip("torch", reason="data sets need PyTorch")
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert page == generate.data_page(), "docs/data.md is not what the code says: run scripts/docs"
+
+
 def test_recipe_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     assert page == generate.recipe_page(), (

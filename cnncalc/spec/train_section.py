@@ -50,10 +50,24 @@ class DataRecipe(Section):
     )
 
 
+OPTIMIZERS = (
+    *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd"),
+    *("muon", "nadam", "radam", "rmsprop", "rprop", "sgd"),
+)
+"""What editors suggest. Which there are is known to PyTorch, and to `training/step/optimizers`."""
+
+
 class OptimizerRecipe(Section):
     """The optimizer, by its name in torch.optim."""
 
-    name: str = Field(default="sgd", description="sgd, adam, adamw, rmsprop, or any of torch.optim")
+    of_any: ClassVar[tuple[str, ...]] = ("name", "lr", "decay_all", "no_decay", "options")
+    """Fields of every optimizer; the others go to its class, which may not have them."""
+
+    name: str = Field(
+        default="sgd",
+        description="sgd, adam, adamw, rmsprop, or any of torch.optim",
+        examples=[*OPTIMIZERS],
+    )
     lr: Positive = Field(default=0.1, description="The learning rate that the schedule scales.")
     momentum: Share | None = Field(default=None, description="Of sgd and rmsprop.")
     nesterov: bool = Field(default=False, description="Of sgd; needs momentum.")
@@ -104,8 +118,6 @@ class AugmentRecipe(Section):
     """What happens to training images, on the device, each by itself; mixing is drawn by batch."""
 
     main: ClassVar[str] = "crop"
-    of_any_data: ClassVar[tuple[str, ...]] = ("mixup",)
-    """What knows no rows and columns."""
 
     crop: Natural = Field(default=0, description="Pixels of zeros around, then a random crop.")
     flip: bool = Field(default=False, description="Left and right, with probability 1/2.")

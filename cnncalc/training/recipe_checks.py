@@ -9,6 +9,7 @@ import torch
 from cnncalc.errors import FieldError
 from cnncalc.pytorch.compiler import compile_graph
 from cnncalc.training.data import Split
+from cnncalc.training.feeding.augment import AUGMENTATIONS, Stage
 from cnncalc.training.step.optimizers import make_optimizer
 from cnncalc.wording import times
 
@@ -40,13 +41,14 @@ def check_data(recipe: Recipe, data: DataSet) -> None:
             path=path,
             hint="hold some out: data: {validation: 0.1}",
         )
-    if recipe.augment.color_jitter and not _is_scaled(data):
-        path = "train.augment.color_jitter"
-        raise FieldError(
-            "needs images of bytes, or of numbers from 0 to 1",
-            place=recipe.place(path),
-            path=path,
-        )
+    for name in type(recipe.augment).model_fields:
+        path, scaled = f"train.augment.{name}", AUGMENTATIONS[name].stage is Stage.SCALED
+        if scaled and getattr(recipe.augment, name) and not _is_scaled(data):
+            raise FieldError(
+                "needs images of bytes, or of numbers from 0 to 1",
+                place=recipe.place(path),
+                path=path,
+            )
 
 
 def _is_scaled(data: DataSet) -> bool:
@@ -84,23 +86,17 @@ def doubt_about_loss(recipe: Recipe, graph: Graph) -> str | None:
 def _check_augmentation(recipe: Recipe, shape: tuple[int, ...]) -> None:
     augment = recipe.augment
     shown = times(shape)
-    if len(shape) != 3:
-        others = " and ".join(augment.of_any_data)
-        for name in type(augment).model_fields:
-            if name not in augment.of_any_data and getattr(augment, name):
-                raise FieldError(
-                    f"is for images of two axes; the network takes {shown}",
-                    path=f"train.augment.{name}",
-                    hint=f"of the augmentations only {others} is for any data",
-                )
-        return
-    if augment.crop >= min(shape[1:]):
-        raise FieldError(
-            f"must be smaller than the image; received {augment.crop} for {shown}",
-            path="train.augment.crop",
-        )
-    if augment.cutout > max(shape[1:]):
-        raise FieldError(
-            f"must not be larger than the image; received {augment.cutout} for {shown}",
-            path="train.augment.cutout",
-        )
+    for name in type(augment).model_fields:
+        value, path, known = getattr(augment, name), f"train.augment.{name}", AUGMENTATIONS[name]
+        if not value:
+            continue
+        if len(shape) != 3 and known.of_images:
+            others = [other for other, each in AUGMENTATIONS.items() if not each.of_images]
+            raise FieldError(
+                f"is for images of two axes; the network takes {shown}",
+                path=path,
+                hint=f"of the augmentations only {' and '.join(others)} is for any data",
+            )
+        complaint = known.complaint(value, shape)
+        if complaint:
+            raise FieldError(f"{complaint}; received {value} for {shown}", path=path)

@@ -6,6 +6,7 @@ import gzip
 import pickle
 import struct
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,24 @@ def write_images(
             Image.fromarray(pixels).save(path)
             written[str(path)] = pixels
     return written
+
+
+def write_npz(folder: Path) -> tuple[Arrays, Arrays]:
+    """An archive of arrays, the only one in its folder; what it holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (x, y), (x_test, y_test) = samples(30, (3, 8, 8), 10, 8), samples(10, (3, 8, 8), 10, 9)
+    np.savez(folder / "arrays.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    return (x, y), (x_test, y_test)
+
+
+EXAMPLES: dict[str, Callable[[Path], object]] = {
+    "mnist": write_mnist,
+    "fashion_mnist": write_mnist,
+    "kmnist": write_mnist,
+    "cifar10": write_cifar,
+    "cifar100": lambda folder: write_cifar(folder, hundred=True),
+    "svhn": write_svhn,
+    "imagefolder": lambda folder: write_images(folder, {str(number): 5 for number in range(10)}),
+    "npz": write_npz,
+}
+"""What writes a small one of each data set that reads a folder or a file into a folder."""

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from cnncalc.errors import UsageError, did_you_mean
+from cnncalc.training.data import readers
 from cnncalc.training.data.dataset import DataSet, Source, Statistics
 from cnncalc.training.data.fitting.fitting import Options, fitted
 from cnncalc.training.data.fitting.target import Target
-from cnncalc.training.data.readers import (
-    cifar,
-    digits,
-    idx,
-    image_folder,
-    npz,
-    python,
-    svhn,
-    synthetic,
-)
-from cnncalc.training.data.readers.download import cached
-from cnncalc.training.data.readers.published import PUBLISHED, Published
+from cnncalc.training.data.readers import python
+from cnncalc.training.data.readers.named import DataSource, Place, Wanted
 
-_READERS: dict[str, Callable[[Path, Published], Source | None]] = {
-    **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), idx.read),
-    **dict.fromkeys(("cifar10", "cifar100"), cifar.read),
-    "svhn": svhn.read,
-}
-NAMES = ("digits", *PUBLISHED, "imagefolder", "npz", "synthetic")
-OWN = ("digits", "synthetic")
-"""Those that come with the program, or are made."""
+
+def _found() -> dict[str, DataSource]:
+    """Those of every file of the readers' folder."""
+    names = (module.name for module in iter_modules(readers.__path__, f"{readers.__name__}."))
+    modules = map(import_module, names)
+    return {each.name: each for module in modules for each in getattr(module, "DATA_SETS", ())}
+
+
+DATA_SETS = _found()
+"""By their names."""
+NAMES = tuple(DATA_SETS)
 MEMORY_LIMIT = 2 * 2**30
 """Bytes of images up to which a data set is held in memory."""
 
@@ -70,23 +66,18 @@ def load_data(
         raise UsageError(f"on_corrupt is error or skip; received {on_corrupt!r}")
     skips = on_corrupt == "skip"
     options = Options(validation, seed, memory_limit, skip_corrupt=skips, known=tuple(known))
+    known_set = DATA_SETS[name]
+    place = known_set.place
     try:
-        path = None if directory is None else _existing(Path(directory), file=name == "npz")
-        if path is not None and name in OWN:
+        path = None
+        if directory is not None:
+            path = _existing(Path(directory), file=place is Place.FILE)
+        if path is not None and place is Place.NONE:
             raise UsageError(f"{name} needs no folder: leave out {path}, or use --data imagefolder")
-        if name == "digits":
-            source = digits.read()
-        elif name == "synthetic":
-            source = synthetic.read(target, samples, seed, memory_limit)
-        elif name in PUBLISHED:
-            source = _published(PUBLISHED[name], path, download=download)
-        elif path is None:
-            what = "folder of images" if name == "imagefolder" else "file"
-            raise UsageError(f"{name} needs its {what}: --data-dir PATH")
-        elif name == "npz":
-            source = npz.read(path, target)
-        else:
-            source = image_folder.read(path, test_share=test_share, seed=seed)
+        if path is None and place in (Place.FOLDER, Place.FILE):
+            raise UsageError(f"{name} needs its {place.value}: --data-dir PATH")
+        wanted = Wanted(path, target, seed, memory_limit, samples, test_share, download)
+        source = known_set.read(wanted)
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return fitted(source, target, options)
@@ -144,26 +135,3 @@ def _existing(path: Path, *, file: bool) -> Path:
     if path.exists():
         raise UsageError(f"{path} is no folder")
     raise UsageError(f"{path}: no such {'file or folder' if file else 'folder'}")
-
-
-def _published(entry: Published, directory: Path | None, *, download: bool) -> Source:
-    """From files in their own format, or a copy as a folder of images."""
-    directory = directory or cached(entry, download=download)
-    source = _READERS[entry.name](directory, entry)
-    if source:
-        return source
-    for place in (directory, directory / entry.name):
-        if place.is_dir() and (splits := image_folder.tree(place)):
-            names = image_folder.class_names(splits.train)
-            if len(names) != entry.count:
-                raise UsageError(
-                    f"{splits.train} holds {len(names)} classes, {entry.name} has {entry.count}"
-                )
-            if {*names} == {*entry.classes}:
-                names = list(entry.classes)
-            copy = image_folder.from_tree(entry.name, splits, names)
-            return copy._replace(published=entry.statistics)
-    raise UsageError(
-        f"{directory} holds no {entry.name}: it takes {entry.files}, unpacked or not, or images in "
-        "train/<class>/ and test/<class>/"
-    )

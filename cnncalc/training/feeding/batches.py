@@ -6,7 +6,7 @@ that is resumed, in the middle of an epoch too, sees the same batches as one nev
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from cnncalc.cores import cores
 from cnncalc.training.data.dataset import Split, Stream
-from cnncalc.training.feeding.augment import augment_pixels, cutout, jitter, mix
+from cnncalc.training.feeding.augment import Chance, Stage, chosen, mix
 from cnncalc.training.feeding.seeds import Draws, epoch_order
 from cnncalc.training.feeding.workers import leave_signals, read_ahead
 from cnncalc.training.processes.processes import here
@@ -71,15 +71,15 @@ class Preparer:
         self.input_shape = input_shape
         self.memory_format = memory_format
 
-    def __call__(self, raw: Tensor, jitter: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def __call__(self, raw: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """(N, C, *sizes) of uint8 or floats -> (N, *input_shape) of float32.
 
-        `jitter` changes images scaled to 0..1.
+        `change` is of images scaled to 0..1.
         """
         x = raw.to(torch.float32, memory_format=self.layout(raw))
         scale = 1 / PIXEL if raw.dtype == torch.uint8 else 1.0
-        if jitter is not None:
-            x, scale = jitter(x * scale), 1.0
+        if change is not None:
+            x, scale = change(x * scale), 1.0
         factor, shift = self._constants(x, scale)
         x = torch.addcmul(shift, x, factor)
         return x if x.shape[1:] == self.input_shape else x.reshape(-1, *self.input_shape)
@@ -136,10 +136,7 @@ class TrainingBatches:
         self.classes = classes
         self.device = device
         self.generator = torch.Generator(self.device)
-        augment = recipe.augment
-        self.moves = bool(augment.crop or augment.flip)
-        self.mixes = bool(augment.mixup or augment.cutmix)
-        self.draws = self.moves or self.mixes or bool(augment.cutout or augment.color_jitter)
+        self.chosen = chosen(recipe.augment)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -150,7 +147,7 @@ class TrainingBatches:
         order = epoch_order(len(self.split.labels), self.recipe.seed, epoch)
         if isinstance(self.split, Split):
             order = order.to(self.split.images.device)
-        if isinstance(self.split, Split) and not self.draws and here().count == 1:
+        if isinstance(self.split, Split) and not any(self.chosen.values()) and here().count == 1:
             yield from self._plain(self.split, order, start)
             return
         parts = torch.split(order, self.recipe.batch_size)[start:]
@@ -210,24 +207,28 @@ class TrainingBatches:
 
     def batch(self, images: Tensor, labels: Tensor, step: int, share: Share | None = None) -> Batch:
         """Raw images and their labels, augmented as step `step` does."""
-        if not self.draws:
+        if not any(self.chosen.values()):
             return Batch(self.prepare(images), labels, labels, share)
-        augment, generator = self.recipe.augment, self.generator
-        generator.manual_seed(Draws.AUGMENTATION.seed(self.recipe.seed, step))
-        if self.moves:
-            images = augment_pixels(images, augment, generator, share)
-        color = augment.color_jitter
-        x = self.prepare(images, (lambda x: jitter(x, color, generator, share)) if color else None)
-        if augment.cutout:
-            x = cutout(x, augment.cutout, generator, share)
-        if not self.mixes:
+        self.generator.manual_seed(Draws.AUGMENTATION.seed(self.recipe.seed, step))
+        chance = Chance(self.generator, share)
+
+        def augmented(x: Tensor, stage: Stage) -> Tensor:
+            for each, value in self.chosen[stage]:
+                x = each.apply(x, value, chance)
+            return x
+
+        scaled = partial(augmented, stage=Stage.SCALED) if self.chosen[Stage.SCALED] else None
+        x = self.prepare(augmented(images, Stage.RAW), scaled)
+        x = augmented(x, Stage.NORMALISED)
+        kinds = self.chosen[Stage.MIXED]
+        if not kinds:
             return Batch(x, labels, labels, share)
         host = Random(Draws.MIXING.seed(self.recipe.seed, step))  # noqa: S311 - no secret
         targets = F.one_hot(labels, self.classes).to(x.dtype)
         if share is None:
-            x, targets = mix(x, targets, augment, generator, host)
+            x, targets = mix(x, targets, kinds, self.generator, host)
             return Batch(x, labels, targets)
         # An image is mixed with one that may be another process's.
         x, targets = here().whole(x, share), here().whole(targets, share)
-        x, targets = map(share.of, mix(x, targets, augment, generator, host))
+        x, targets = map(share.of, mix(x, targets, kinds, self.generator, host))
         return Batch(x.contiguous(memory_format=self.prepare.layout(x)), labels, targets, share)

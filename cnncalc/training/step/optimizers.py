@@ -1,10 +1,14 @@
-"""Optimizers of torch.optim by name."""
+"""Optimizers by name: those of torch.optim, and our own.
+
+One of our own is a class as torch.optim's are, with `@optimizer`: its name in small letters is what
+recipes call it, and the arguments of its `__init__` are the fields and options that it takes.
+"""
 
 from __future__ import annotations
 
 import inspect
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
     from cnncalc.spec.train_section import OptimizerRecipe
 
+Own = TypeVar("Own", bound=torch.optim.Optimizer)
+
 OPTIMIZERS = {
     name.lower(): cls
     for name, cls in vars(torch.optim).items()
@@ -24,10 +30,21 @@ OPTIMIZERS = {
     # The base; one that calls the loss itself; one for sparse gradients.
     and name not in ("Optimizer", "LBFGS", "SparseAdam")
 }
-"""Optimizers of torch.optim by their names in small letters."""
-OWN = ("momentum", "nesterov", "betas", "weight_decay")
-"""Fields of the recipe that not every optimizer has."""
+"""By their names in small letters."""
 UNUSABLE = ("params", "differentiable")
+
+
+def optimizer(cls: type[Own]) -> type[Own]:
+    """Makes a class an optimizer that recipes can name.
+
+    Raises:
+        TypeError: there is one of that name.
+    """
+    name = cls.__name__.lower()
+    if name in OPTIMIZERS:
+        raise TypeError(f"there is an optimizer {name} already: {OPTIMIZERS[name]}")
+    OPTIMIZERS[name] = cls
+    return cls
 
 
 def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
@@ -51,7 +68,8 @@ def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Opt
     for key in recipe.options:
         if key not in accepted or key in UNUSABLE:
             raise _no_option(cls, key, f"{path}.options", accepted)
-    chosen = {key: getattr(recipe, key) for key in OWN if getattr(recipe, key)}
+    fields = [name for name in type(recipe).model_fields if name not in recipe.of_any]
+    chosen = {key: getattr(recipe, key) for key in fields if getattr(recipe, key)}
     for key in chosen:
         if key not in accepted:
             raise _no_option(cls, key, path, accepted)

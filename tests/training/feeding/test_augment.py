@@ -14,23 +14,35 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch.nn import functional as F  # noqa: E402, N812
 
+from cnncalc.spec.train_section import AugmentRecipe  # noqa: E402
 from cnncalc.training.data import Split, Stream  # noqa: E402
-from cnncalc.training.feeding.augment import cutout, jitter, random_crop, random_flip  # noqa: E402
+from cnncalc.training.feeding.augment import (  # noqa: E402
+    AUGMENTATIONS,
+    Chance,
+    Stage,
+    color_jitter,
+    crop,
+    cutout,
+    flip,
+)
 from cnncalc.training.feeding.batches import Batch, Preparer, TrainingBatches  # noqa: E402
 from cnncalc.training.feeding.seeds import Draws  # noqa: E402
+from cnncalc.training.processes.shares import Share  # noqa: E402
 
 CLASSES = 5
 MANY = 2000
 EVERYTHING = {"crop": 2, "flip": True, "cutout": 3, "color_jitter": 0.3, "mixup": 0.4}
+
+
+def example(name: str) -> Any:
+    """A value of the field that changes images."""
+    kinds = {bool: True, int: 3, float: 0.4}
+    return kinds[type(AugmentRecipe.model_fields[name].default)]
+
+
 EACH: dict[str, dict[str, Any]] = {
-    "crop": {"crop": 2},
-    "flip": {"flip": True},
-    "cutout": {"cutout": 3},
-    "color_jitter": {"color_jitter": 0.3},
-    "mixup": {"mixup": 0.4},
-    "cutmix": {"cutmix": 1.0},
-    "everything": EVERYTHING,
-}
+    name: {name: example(name)} for name in AugmentRecipe.model_fields
+} | {"everything": EVERYTHING}
 
 
 def generator(seed: int = 0) -> Any:
@@ -93,6 +105,34 @@ def test_each_image_draws_for_itself(what: str) -> None:
     assert len(found.unique(dim=0)) == 2 if what == "flip" else len(found.unique(dim=0)) > 10
 
 
+def test_every_field_is_a_function_and_none_is_without_a_field() -> None:
+    fields = AugmentRecipe.model_fields
+    missing = [f"{name}: feeding/augment.py has no function of that name" for name in fields]
+    assert [text for text in missing if text.partition(":")[0] not in AUGMENTATIONS] == []
+    unknown = [f"{name}: AugmentRecipe has no field of that name" for name in AUGMENTATIONS]
+    assert [text for text in unknown if text.partition(":")[0] not in fields] == []
+    assert not any(AugmentRecipe().model_dump().values()), "by default nothing is changed"
+
+
+@pytest.mark.parametrize("name", [n for n in EACH if n != "everything"])
+def test_shapes_are_kept_and_an_image_gets_the_same_in_any_process(name: str) -> None:
+    known = AUGMENTATIONS[name]
+    if known.stage is Stage.MIXED:
+        x, other = images(2, (3, 6, 8)) / 255
+        found, share = known.apply(x[None], other[None], 0.3, Random(1))
+        assert found.shape == (1, 3, 6, 8)
+        assert 0 <= share <= 1
+        return
+    raw = images(12, (3, 6, 8))
+    x = raw if known.stage is Stage.RAW else raw / 255
+    whole = known.apply(x, example(name), Chance(generator(4)))
+    assert (whole.shape, whole.dtype) == (x.shape, x.dtype)
+    for rank in range(2):
+        share = Share(rank, 2, len(x))
+        part = known.apply(share.of(x), example(name), Chance(generator(4), share))
+        assert torch.equal(part, share.of(whole))
+
+
 def test_what_was_drawn_before_does_not_matter() -> None:
     """So a resumed run sees the batches of one that was not interrupted."""
     made = batches_of(images(40), EVERYTHING)
@@ -143,7 +183,7 @@ def test_a_stream_is_augmented_as_what_is_in_memory(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("padding", [1, 3])
 def test_a_crop_is_a_window_of_the_padded_image(shape: tuple[int, ...], padding: int) -> None:
     raw = images(100, shape)
-    found = random_crop(raw, padding, generator())
+    found = crop(raw, padding, Chance(generator()))
     assert (found.dtype, found.shape) == (torch.uint8, raw.shape)
     places = [match_window(raw[i], found[i], padding) for i in range(len(raw))]
     sides = set(range(2 * padding + 1))
@@ -164,7 +204,7 @@ def match_window(image: Any, window: Any, padding: int) -> tuple[int, int]:
 
 def test_crops_are_equally_likely() -> None:
     raw = same_image(MANY, (1, 4, 4))
-    found = random_crop(raw, 1, generator())
+    found = crop(raw, 1, Chance(generator()))
     counts = found.unique(dim=0, return_counts=True)[1]
     assert len(counts) == 9
     assert counts.min() > 0.7 * MANY / 9
@@ -173,7 +213,7 @@ def test_crops_are_equally_likely() -> None:
 
 def test_half_of_the_images_are_mirrored() -> None:
     raw = images(MANY)
-    found = random_flip(raw, generator())
+    found = flip(raw, True, Chance(generator()))
     assert found.dtype == torch.uint8
     mirrored = (found == raw.flip(-1)).flatten(1).all(1)
     kept = (found == raw).flatten(1).all(1)
@@ -187,7 +227,7 @@ def test_half_of_the_images_are_mirrored() -> None:
 @pytest.mark.parametrize("side", [1, 4, 5])
 def test_cutout_blanks_a_square_about_a_place_in_the_image(side: int) -> None:
     x = torch.ones(MANY, 3, 12, 10)
-    blank = cutout(x, side, generator()) == 0
+    blank = cutout(x, side, Chance(generator())) == 0
     assert (blank == blank[:, :1]).all(), "all channels alike"
     rows, columns = blank[:, 0].any(2), blank[:, 0].any(1)
     assert torch.equal(blank[:, 0], rows[:, :, None] & columns[:, None, :])
@@ -210,7 +250,7 @@ def mean_side(size: int, side: int) -> float:
 
 def test_jitter_of_grey_is_brightness_and_contrast_within_its_range() -> None:
     """A constant image has no contrast: what is left of it is the factor of its brightness."""
-    found = jitter(torch.full((MANY, 1, 4, 4), 0.5), 0.4, generator())
+    found = color_jitter(torch.full((MANY, 1, 4, 4), 0.5), 0.4, Chance(generator()))
     factor = found.mean((1, 2, 3)) / 0.5
     assert factor.min() >= 0.6 - 1e-6
     assert factor.max() <= 1.4 + 1e-6
@@ -222,7 +262,7 @@ def test_jitter_of_grey_is_brightness_and_contrast_within_its_range() -> None:
 
 def test_jitter_of_contrast_by_hand() -> None:
     x = torch.tensor([0.4, 0.6]).repeat(MANY, 1, 2, 1)
-    found = jitter(x, 0.3, generator())
+    found = color_jitter(x, 0.3, Chance(generator()))
     bright = found.mean((1, 2, 3)) / 0.5
     contrast = (found[:, 0, 0, 1] - found[:, 0, 0, 0]) / 0.2 / bright
     assert contrast.min() == pytest.approx(0.7, abs=0.01)
@@ -233,7 +273,7 @@ def test_jitter_of_contrast_by_hand() -> None:
 def test_jitter_is_torchvisions_one_image_at_a_time(channels: int) -> None:
     functional = pytest.importorskip("torchvision.transforms.v2.functional")
     x = 0.3 + 0.3 * torch.rand(20, channels, 5, 6, generator=generator(1))
-    found = jitter(x, 0.2, generator(2))
+    found = color_jitter(x, 0.2, Chance(generator(2)))
     draws = generator(2)
     amounts = [
         0.8 + 0.4 * torch.rand(20, 1, 1, 1, generator=draws) for _ in range(channels // 2 + 2)

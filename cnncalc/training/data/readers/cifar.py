@@ -13,28 +13,35 @@ import io
 import lzma
 import pickle
 import tarfile
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from cnncalc.errors import UsageError
-from cnncalc.training.data.dataset import Source, Split, reading
+from cnncalc.training.data.dataset import Source, Split, Statistics, reading
+from cnncalc.training.data.readers.named import Published
 from cnncalc.training.data.readers.places import find
+from cnncalc.training.data.readers.published import published
 from cnncalc.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cnncalc.training.data.readers.published import Published
 
-_TRAIN = {"cifar10": [f"data_batch_{number}" for number in range(1, 6)], "cifar100": ["train"]}
-_TEST = {"cifar10": "test_batch", "cifar100": "test"}
-_META = {"cifar10": "batches.meta", "cifar100": "meta"}
-_FOLDER = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
-_ARCHIVE = {"cifar10": "cifar-10-python.tar.gz", "cifar100": "cifar-100-python.tar.gz"}
-_LABELS = {"cifar10": ("labels", "label_names"), "cifar100": ("fine_labels", "fine_label_names")}
+class Layout(NamedTuple):
+    """The files of one of the two sets, and what they call what they hold."""
+
+    train: tuple[str, ...]
+    test: str
+    meta: str
+    folder: str
+    archive: str
+    labels: str
+    names: str
+
 
 _PACKED: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -43,30 +50,30 @@ _PACKED: dict[bytes, Callable[..., Any]] = {
 }
 
 
-def read(directory: Path, entry: Published) -> Source | None:
+def read(layout: Layout, directory: Path, entry: Published) -> Source | None:
     """The two splits, or None if their files are not there.
 
     Raises:
         UsageError: one of the files is missing, damaged or holds what no such file holds.
     """
     name = entry.name
-    needed = [*_TRAIN[name], _TEST[name], _META[name]]
-    own = (_FOLDER[name], f"{name}/{_FOLDER[name]}", name)
+    needed = [*layout.train, layout.test, layout.meta]
+    own = (layout.folder, f"{name}/{layout.folder}", name)
     paths = find(directory, [(file,) for file in needed], own)
     if paths:
         contents = {path.name: (path, path.read_bytes()) for path in paths}
     else:
-        archive = find(directory, [(_ARCHIVE[name], _ARCHIVE[name].removesuffix(".gz"))], (name,))
+        packed = (layout.archive, layout.archive.removesuffix(".gz"))
+        archive = find(directory, [packed], (name,))
         if not archive:
             return None
         contents = _unpacked(archive[0], needed)
-    labels_key, names_key = _LABELS[name]
-    batches = [_batch(*contents[file], labels_key) for file in _TRAIN[name]]
+    batches = [_batch(*contents[file], layout.labels) for file in layout.train]
     return Source(
         name,
-        _names(*contents[_META[name]], names_key),
+        _names(*contents[layout.meta], layout.names),
         train=Split(*(torch.cat(tensors) for tensors in zip(*batches, strict=True))),
-        test=_batch(*contents[_TEST[name]], labels_key),
+        test=_batch(*contents[layout.test], layout.labels),
         published=entry.statistics,
     )
 
@@ -155,3 +162,43 @@ _KNOWN: dict[str, Any] = {
     "numpy.dtype": _dtype,
     "_codecs.encode": _encode,
 }
+
+_CIFAR10 = Layout(
+    train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+    test="test_batch",
+    meta="batches.meta",
+    folder="cifar-10-batches-py",
+    archive="cifar-10-python.tar.gz",
+    labels="labels",
+    names="label_names",
+)
+_CIFAR100 = Layout(
+    train=("train",),
+    test="test",
+    meta="meta",
+    folder="cifar-100-python",
+    archive="cifar-100-python.tar.gz",
+    labels="fine_labels",
+    names="fine_label_names",
+)
+
+DATA_SETS = (
+    published(
+        Published(
+            *("cifar10", "CIFAR10", (), 10, (3, 32, 32)),
+            Statistics((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+            _CIFAR10.archive,
+        ),
+        "50,000 + 10,000 photographs, 32×32, RGB, 10 classes",
+        partial(read, _CIFAR10),
+    ),
+    published(
+        Published(
+            *("cifar100", "CIFAR100", (), 100, (3, 32, 32)),
+            Statistics((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+            _CIFAR100.archive,
+        ),
+        "50,000 + 10,000 photographs, 32×32, RGB, 100 classes",
+        partial(read, _CIFAR100),
+    ),
+)

@@ -12,6 +12,7 @@ import torch
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split
 from cnncalc.training.data.fitting.splits import stratified
+from cnncalc.training.data.readers.named import DataSource, Place
 
 _FILE = "datasets/data/digits.csv.gz"
 _TEST_SHARE = 0.2
@@ -52,3 +53,14 @@ def _table() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
     data, target = load_digits(return_X_y=True)
     return data, target
+
+
+DATA_SETS = (
+    DataSource(
+        "digits",
+        "1,797 handwritten digits, 8×8, grey, 10 classes",
+        "comes with scikit-learn: no network, no files",
+        Place.NONE,
+        lambda _: read(),
+    ),
+)

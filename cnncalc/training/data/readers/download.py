@@ -16,7 +16,7 @@ from cnncalc.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnncalc.training.data.readers.published import Published
+    from cnncalc.training.data.readers.named import Published
 
 _SECONDS = 60
 """A server that is silent for longer is given up."""
@@ -62,11 +62,8 @@ def _fetch(entry: Published, folder: Path, place: str) -> None:
     socket.setdefaulttimeout(_SECONDS)
     try:
         reader = getattr(datasets, entry.torchvision)
-        if entry.torchvision == "SVHN":
-            for split in ("train", "test"):
-                reader(str(folder), split=split, download=True)
-        else:
-            reader(str(folder), download=True)
+        for arguments in entry.downloads:
+            reader(str(folder), download=True, **arguments)
     except Exception as error:  # noqa: BLE001 - a server may fail in every way there is
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(f"{folder.parent}: {error.strerror}") from None

@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from cnncalc.errors import UsageError
-from cnncalc.training.data.dataset import Source, Split, reading
+from cnncalc.training.data.dataset import Source, Split, Statistics, reading
+from cnncalc.training.data.readers.named import Published
 from cnncalc.training.data.readers.places import find
+from cnncalc.training.data.readers.published import DIGITS, published
 from cnncalc.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cnncalc.training.data.readers.published import Published
+    from cnncalc.training.data.readers.named import DataSource
 
 _BYTES = 0x08
 
@@ -77,3 +79,29 @@ def read_idx(path: Path, axes: int) -> Tensor:
             more = "more" if len(body) > length else "less"
             raise ValueError(f"it holds {more} than the {length:,} bytes it speaks of")
         return torch.from_numpy(np.frombuffer(bytearray(body), np.uint8).reshape(sizes))
+
+
+_FILES = (
+    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+    "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz"
+)
+_FASHION = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+_KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+def _named(
+    name: str, torchvision: str, what: str, mean: float, std: float, classes: tuple[str, ...]
+) -> DataSource:
+    statistics = Statistics((mean,), (std,))
+    entry = Published(name, torchvision, classes, 10, (1, 28, 28), statistics, _FILES)
+    return published(entry, f"60,000 + 10,000 {what}, 28×28, grey, 10 classes", read)
+
+
+DATA_SETS = (
+    _named("mnist", "MNIST", "handwritten digits", 0.1307, 0.3081, DIGITS),
+    _named("fashion_mnist", "FashionMNIST", "pieces of clothing", 0.2860, 0.3530, _FASHION),
+    _named("kmnist", "KMNIST", "cursive Japanese characters", 0.1918, 0.3483, _KUZUSHIJI),
+)

@@ -11,6 +11,7 @@ import torch
 from cnncalc.errors import UsageError, did_you_mean
 from cnncalc.training.data.dataset import Files, Source
 from cnncalc.training.data.fitting.splits import stratified
+from cnncalc.training.data.readers.named import DataSource, Place
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
@@ -163,3 +164,11 @@ def _fail(error: OSError) -> None:
 def _folders(folder: Path) -> list[Path]:
     inside = (child for child in folder.iterdir() if not child.name.startswith("."))
     return sorted((child for child in inside if child.is_dir()), key=lambda child: child.name)
+
+
+DATA_SETS = (
+    DataSource(
+        *("imagefolder", "images in folders of their classes", "your folder", Place.FOLDER),
+        lambda wanted: read(wanted.given, test_share=wanted.test_share, seed=wanted.seed),
+    ),
+)

@@ -11,6 +11,7 @@ import numpy as np
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split, reading
 from cnncalc.training.data.readers.arrays import as_split
+from cnncalc.training.data.readers.named import DataSource, Place
 from cnncalc.unpacking import check
 
 if TYPE_CHECKING:
@@ -83,3 +84,11 @@ def _only(folder: Path) -> Path:
         found = f"{len(files)} .npz files" if files else "no .npz file"
         raise UsageError(f"{folder} holds {found}; name one, as in --data-dir {folder}/data.npz")
     return files[0]
+
+
+DATA_SETS = (
+    DataSource(
+        *("npz", "arrays", "your file", Place.FILE),
+        lambda wanted: read(wanted.given, wanted.target),
+    ),
+)

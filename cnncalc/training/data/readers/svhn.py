@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from cnncalc.errors import UsageError
-from cnncalc.training.data.dataset import Source, Split, reading
+from cnncalc.training.data.dataset import Source, Split, Statistics, reading
+from cnncalc.training.data.readers.named import Published
 from cnncalc.training.data.readers.places import find
+from cnncalc.training.data.readers.published import DIGITS, published
 from cnncalc.unpacking import allowed, check
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from cnncalc.training.data.readers.published import Published
 
 
 _HEADER, _TAG, _COMPRESSED = 128, 8, 15
@@ -87,3 +87,17 @@ def _check_size(path: Path) -> None:
                     check(path, size)
                 data = unpacker.unconsumed_tail
             file.seek(left, os.SEEK_CUR)
+
+
+DATA_SETS = (
+    published(
+        Published(
+            *("svhn", "SVHN", DIGITS, 10, (3, 32, 32)),
+            Statistics((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+            "train_32x32.mat and test_32x32.mat",
+            downloads=({"split": "train"}, {"split": "test"}),
+        ),
+        "73,257 + 26,032 house numbers, 32×32, RGB, 10 classes (needs SciPy)",
+        read,
+    ),
+)

@@ -8,6 +8,7 @@ import torch
 from cnncalc.errors import UsageError
 from cnncalc.training.data.dataset import Source, Split
 from cnncalc.training.data.fitting.target import Target
+from cnncalc.training.data.readers.named import DataSource, Place
 from cnncalc.wording import times
 
 _MOST = 10_000
@@ -41,3 +42,14 @@ def read(target: Target, samples: tuple[int, int] | None, seed: int, memory_limi
     ]
     classes = tuple(map(str, range(target.outputs)))
     return Source("synthetic", classes, splits[0], test=splits[1] if counts[1] else None)
+
+
+DATA_SETS = (
+    DataSource(
+        "synthetic",
+        "random images and labels of the network's shape, for timing",
+        "made",
+        Place.NONE,
+        lambda wanted: read(wanted.target, wanted.samples, wanted.seed, wanted.memory_limit),
+    ),
+)

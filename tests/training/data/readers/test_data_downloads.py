@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 datasets = pytest.importorskip("torchvision.datasets", reason="torchvision is not installed")
 
 from cnncalc.training.data import NAMES, load_data  # noqa: E402
-from cnncalc.training.data.readers.published import PUBLISHED  # noqa: E402
+from cnncalc.training.data.loading import DATA_SETS  # noqa: E402
 
 
 def mnist(**options: Any) -> Any:
@@ -81,9 +81,9 @@ def test_cache_is_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(mnist(download=False).train.labels) == 40
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [name for name in NAMES if DATA_SETS[name].published])
 def test_offline_says_what_to_put_where(name: str, cache: Path) -> None:
-    entry = PUBLISHED[name]
+    entry: Any = DATA_SETS[name].published
     with pytest.raises(UsageError) as caught:
         load_data(name, input_shape=entry.shape, outputs=entry.count)
     message = str(caught.value)
