@@ -64,26 +64,16 @@ class Learner:
         self.without_better = 0
 
     def learn(self, batch: Batch) -> None:
-        """One step of the optimizer."""
+        """One step of the optimizer: rates, the gradient of the batch, weights, their average."""
         factor = self.factor(self.step)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        parts = self.recipe.accumulate
         if batch.share is not None:
             self._learn_share(batch, batch.share)
-        elif parts == 1:
-            given = (batch.images, batch.targets)
-            loss, scores = (
-                self.captured(self._gradient, *given) if self.captured else self._gradient(*given)
-            )
-            self.tally.add(loss, scores, batch.labels)
+        elif self.recipe.accumulate == 1:
+            self._learn_whole(batch)
         else:
-            for images, targets, labels in zip(
-                *(part.chunk(parts) for part in (batch.images, batch.targets, batch.labels)),
-                strict=True,
-            ):
-                loss, scores = self._gradient(images, targets, len(labels) / len(batch.labels))
-                self.tally.add(loss, scores, labels)
+            self._learn_parts(batch, self.recipe.accumulate)
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -93,6 +83,23 @@ class Learner:
         if self.average is not None:
             self.average.update(self.model)
         self.step += 1
+
+    def _learn_whole(self, batch: Batch) -> None:
+        """The gradient of a batch at once; replayed, where steps are recorded."""
+        given = (batch.images, batch.targets)
+        loss, scores = (
+            self.captured(self._gradient, *given) if self.captured else self._gradient(*given)
+        )
+        self.tally.add(loss, scores, batch.labels)
+
+    def _learn_parts(self, batch: Batch, parts: int) -> None:
+        """The same from so many parts, each weighed by its samples."""
+        for images, targets, labels in zip(
+            *(part.chunk(parts) for part in (batch.images, batch.targets, batch.labels)),
+            strict=True,
+        ):
+            loss, scores = self._gradient(images, targets, len(labels) / len(batch.labels))
+            self.tally.add(loss, scores, labels)
 
     def _learn_share(self, batch: Batch, share: Share) -> None:
         """The gradient of the whole batch, from this process's share of each of its parts.
@@ -113,6 +120,7 @@ class Learner:
     def _gradient(
         self, images: Tensor, targets: Tensor, share: float = 1.0
     ) -> tuple[Tensor, Tensor]:
+        """The loss () and the scores (N, classes); `share` of the gradient is added to .grad."""
         with self.setting.autocast():
             scores = self.compute(images)
             loss = self.loss(scores, targets) if len(scores) else scores.float().sum()
