@@ -54,7 +54,10 @@ def test_the_columns_of_a_golden_sum_to_its_totals(name: str) -> None:
     assert list(total) == COLUMNS
     assert total["name"] == "total"
     for column in SUMMED:
-        assert sum(int(row[column] or 0) for row in rows) == int(total[column]), column
+        if any(row[column] == "" for row in rows):
+            assert (column, total[column]) == ("flops", ""), "only flops have kinds without a rule"
+            continue
+        assert sum(int(row[column]) for row in rows) == int(total[column]), column
 
 
 def test_every_golden_belongs_to_a_network() -> None:

@@ -33,7 +33,7 @@ def said_by_tests(root: Path) -> str:
 def test_it_is_imported(tmp_path: Path) -> None:
     root = carry_out(SECTION, tmp_path)
     assert diffstat(root) == {
-        "cnncalc/importing/from_onnx/operators.py": 1,
+        "cnncalc/importing/from_onnx/operators.py": 4,
         "cnncalc/importing/from_torch/operators.py": 4,
         "tests/importing/test_every_layer.py": 2,
     }
