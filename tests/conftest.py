@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -100,6 +102,26 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert run.finished
     return run.folder
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A run that a test may damage."""
+    folder = tmp_path / "runs" / "tiny"
+    shutil.copytree(tiny_run, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plan(tiny_run: Path) -> Any:
+    """The plan of `tiny_run`: its network, recipe and data."""
+    import cnncalc
+    from cnncalc.training.options import RunOptions
+    from cnncalc.training.plan import plan_run
+
+    known = json.loads((tiny_run / "run.json").read_text(encoding="utf-8"))
+    loaded = cnncalc.load(**known["network"])
+    return plan_run(loaded, loaded.recipe(known["settings"]), RunOptions(device="cpu"))
 
 
 @pytest.fixture

@@ -31,13 +31,17 @@ def said_by_tests(root: Path, *which: str) -> str:
 
 
 def test_the_class_is_all_that_a_table_needs(tmp_path: Path) -> None:
-    """And the page of the layers is asked for where it is forgotten."""
     root = carry_out(SECTION, tmp_path, forget=5)
     row = figures(root)
     assert (row["kind"], row["layer"]) == ("log_sigmoid", "nn.LogSigmoid()")
     assert (row["output_shape"], row["flops"]) == ([4, 6, 6], 4 * 6 * 6)
     schema = json.loads(run(root, "python", "-m", "cnncalc", "schema").stdout)
     assert schema["definitions"]["log_sigmoid"]["description"] == "log(1/(1 + exp(−x)))."
+
+
+@pytest.mark.exhaustive
+def test_the_page_of_the_layers_is_asked_for_where_it_is_forgotten(tmp_path: Path) -> None:
+    root = carry_out(SECTION, tmp_path, forget=5)
     said = said_by_tests(root, "tests/test_docs.py", "-k", "layers_page")
     assert "docs/layers.md is not what the code says: run scripts/docs" in said
 

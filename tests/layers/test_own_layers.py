@@ -98,6 +98,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.exhaustive
 def test_it_is_built_verified_and_exported(folder: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     done = python(folder, "-c", CHILD)

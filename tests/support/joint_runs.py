@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sklearn.datasets  # noqa: F401 - as does the next: before the fork
 import torch
@@ -21,6 +21,9 @@ from cnncalc.training.processes.processes import in_environment
 from cnncalc.training.step.evaluation import Evaluator
 from cnncalc.training.step.learner import Learner
 from support import conv, network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LAYERS = [conv(6, 3, bias=False), "batch_norm", "relu", {"max_pool": 2}, "flatten"]
 NET = network([1, 8, 8], *LAYERS, {"linear": 10}, name="joint")
@@ -58,6 +61,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "drops in parts": {**EXACT, "steps": 12, "batch_size": 8, "accumulate": 3},
     "rounded": {"precision": "bfloat16", "steps": 50, "batch_size": 65},
 }
+QUICK = ("rich", "drops in parts")
+"""All that the quick tier runs; both are cut by a signal as well."""
 OF_ARRAYS = ("parts", "apart", "drops in parts")
 CUT = {"steps": 100, "batch_size": 64}
 """Settings of the runs of DROPOUT: 22.5 batches an epoch."""
@@ -141,11 +146,11 @@ def message(**options: Any) -> str:
     return ""
 
 
-def main(folder: Path, *, long: bool) -> None:
+def main(folder: Path, names: Iterable[str], *, long: bool) -> None:
     rank = in_environment().rank
     wrong = ["nothing"] if rank == 1 else data_of("parts")
     saw = {
-        "evaluated": {name: evaluated(name, folder / name, long=long) for name in RUNS},
+        "evaluated": {name: evaluated(name, folder / name, long=long) for name in names},
         "interrupted": interrupted(folder, rank, long=long),
         "wrong in one": message(data=wrong),
         "taken": message(output=folder / "rich"),
@@ -154,7 +159,7 @@ def main(folder: Path, *, long: bool) -> None:
     (folder / f"{rank}.json").write_text(json.dumps(saw), encoding="utf-8")
 
 
-def in_two_processes(folder: Path) -> None:
+def in_two_processes(folder: Path, names: Iterable[str]) -> None:
     """As torchrun starts them, but forked once PyTorch is imported, which takes each seconds.
 
     In the exhaustive tier torchrun itself starts them, and they train longer.
@@ -170,7 +175,7 @@ def in_two_processes(folder: Path) -> None:
         child = os.fork()
         if not child:
             os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
-            main(folder, long=False)
+            main(folder, names, long=False)
             return
         children.append(child)
     agent = torch.distributed.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
@@ -184,6 +189,6 @@ def in_two_processes(folder: Path) -> None:
 
 if __name__ == "__main__":
     if in_environment().count > 1:
-        main(Path(sys.argv[1]), long=True)
+        main(Path(sys.argv[1]), RUNS, long=True)
     else:
-        in_two_processes(Path(sys.argv[1]))
+        in_two_processes(Path(sys.argv[1]), sys.argv[2:])

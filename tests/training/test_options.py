@@ -57,6 +57,7 @@ def planted(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.exhaustive
 def test_a_planted_option_is_found_in_all_places(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(json.dumps(NET), encoding="utf-8")
     run = ("train", "tiny.yaml", "-o", "run", "--steps", "1", "--device", "cpu", "--polite", "-q")

@@ -142,7 +142,9 @@ def joint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The folder of `joint_runs`, run by two processes; torchrun's runs are the long ones."""
     folder = tmp_path_factory.mktemp(f"joint-{request.param}")
     start = TORCHRUN if request.param == "torchrun" else [sys.executable]
-    command = [*start, str(TESTS / "support" / "joint_runs.py"), str(folder)]
+    quick = not request.config.getoption("-m").startswith("exhaustive")
+    names = joint_runs.QUICK if quick else joint_runs.RUNS
+    command = [*start, str(TESTS / "support" / "joint_runs.py"), str(folder), *names]
     done = subprocess.run(
         command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=900
     )
@@ -159,7 +161,9 @@ def saw(joint: Path, rank: int) -> Any:
     return json.loads((joint / f"{rank}.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["rich", "parts", "stream", "drops", "drops in parts"])
+@pytest.mark.parametrize(
+    "name", by_tier(["rich", "parts", "stream", "drops", "drops in parts"], *joint_runs.QUICK)
+)
 def test_the_curve_does_not_depend_on_the_number_of_processes(
     name: str, joint: Path, tmp_path: Path
 ) -> None:
@@ -175,6 +179,7 @@ def test_the_curve_does_not_depend_on_the_number_of_processes(
         assert theirs == pytest.approx(ours, rel=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_in_bfloat16_it_does_not_but_for_its_rounding(joint: Path, tmp_path: Path) -> None:
     """Within what docs/training.md promises; every sample is counted once all the same."""
     counts = joint_runs.evaluated("rounded", tmp_path / "run", long=is_long(joint))
@@ -188,6 +193,7 @@ def test_in_bfloat16_it_does_not_but_for_its_rounding(joint: Path, tmp_path: Pat
             assert theirs[name] == pytest.approx(value, **tolerance), name
 
 
+@pytest.mark.exhaustive
 def test_without_shared_statistics_the_model_still_is_one(joint: Path) -> None:
     assert rows(joint / "apart")[-1]["step"] == joint_runs.RUNS["apart"]["steps"]
     assert all(value.isfinite().all() for value in weights(joint / "apart").values())

@@ -26,7 +26,9 @@ def said(process: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in process.stderr.splitlines() if not line.startswith("import time:")]
 
 
-@pytest.mark.parametrize(("rank", "count"), [("0", 1), ("1", 0)])
+@pytest.mark.parametrize(
+    ("rank", "count"), [("0", 1), pytest.param("1", 0, marks=pytest.mark.exhaustive)]
+)
 def test_one_process_says_what_all_meet(rank: str, count: int) -> None:
     """Before they have met: it needs no PyTorch."""
     found = run("train", "nonet", RANK=rank, LOCAL_RANK=rank, **AS_STARTED)
