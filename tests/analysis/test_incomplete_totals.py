@@ -18,6 +18,11 @@ from cnncalc.analysis.folding import fold
 from cnncalc.render import render
 
 UNKNOWN = {"unknown": {"operation": "aten.fft", "shape": [2, 6, 6]}}
+NAMED = {
+    *("parameters", "frozen_parameters", "buffers", "multiply_adds", "flops", "weight_bytes"),
+    "activation_bytes",
+}
+"""Figures that are asked about here; another may be declared."""
 HEAD = {"left_out": {"parameters": {"aux.weight": 30, "aux.bias": 3}}}
 SECOND = {"left_out": {"outputs": ["aux"]}}
 
@@ -54,7 +59,7 @@ CASES: dict[str, tuple[cnncalc.Summary, set[str], str]] = {
 def test_each_format_says_so(case: str) -> None:
     found, at_least, note = CASES[case]
     assert not found.totals.complete
-    assert found.totals.at_least == at_least
+    assert found.totals.at_least & NAMED == at_least
     data = json.loads(render(found, "json"))["totals"]
     assert data["complete"] is False
     assert data["parameters"] == 56
@@ -75,7 +80,8 @@ def test_each_format_says_so(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_folded_table_says_as_much(case: str) -> None:
     found, at_least, _ = CASES[case]
-    assert fold(found, 1).totals.at_least == at_least
+    assert fold(found, 1).totals.at_least == found.totals.at_least
+    assert found.totals.at_least >= at_least
 
 
 def test_a_complete_table_says_nothing() -> None:

@@ -20,6 +20,7 @@ USED = {
     "A new network": ("summarize lenet_300_100", "266,610 parameters"),
     "A new command": ("kinds", "\nlog_softmax\n"),
 }
+FIGURES = "tests/analysis/test_figures.py"
 FORMATS = "tests/render/test_formats.py"
 HELP = "tests/cli/test_cli_help.py"
 PAGE = "tests/test_docs.py::test_the_page_of_commands_has_each_command_and_column"
@@ -110,7 +111,7 @@ def test_with_every_step_done_the_tests_pass(section: str, tmp_path: Path) -> No
     root = carry_out(section, tmp_path)
     changed = diffstat(root)
     assert {step.path for step in steps(section) if step.form != "run"} <= {*changed}
-    files = ["tests/test_docs.py", "tests/test_public_names.py", HELP, FORMATS, "tests/analysis"]
+    files = ["tests/test_docs.py", "tests/test_public_names.py", HELP, FORMATS, FIGURES]
     files += [file for file in changed if file.startswith("tests/") and file.endswith(".py")]
     status, said = pytest_in(root, *dict.fromkeys(files), "-k", COMPLETE)
     assert status == 0, said
