@@ -146,6 +146,31 @@ def test_analysis_works_where_torch_cannot_be_imported(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "lenet"),
+        ("train", "--resume", "run"),
+        ("evaluate", "run"),
+        ("predict", "run", "a.png"),
+        ("verify", "lenet"),
+        ("export", "lenet", "lenet.pt2"),
+        ("import", "torchvision:resnet18"),
+    ],
+)
+def test_commands_without_pytorch_say_how_to_install_it(arguments: tuple[str, ...]) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = sys.modules['torchvision'] = None\n"
+        "from cnncalc.cli import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, check=False, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "needs PyTorch: pip install torch torchvision" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("call", "what"),
     [
         ("build('lenet')", "build"),

@@ -15,7 +15,7 @@ import typer
 
 from cnncalc.cli.options import Input, Variant, complete_spec, load_spec, parse_settings
 from cnncalc.cli.output import say, warn, write
-from cnncalc.errors import CnncalcError, LostError, UsageError
+from cnncalc.errors import CnncalcError, LostError, UsageError, torch_is_missing
 from cnncalc.training.options import RunOptions
 from cnncalc.training.processes.processes import is_first, says
 
@@ -147,9 +147,12 @@ def train(
       cnncalc train lenet.yaml --data mnist --set train.optimizer.lr=0.25
       cnncalc train --resume runs/lenet-20261121-101500
     """  # noqa: D301 - \b keeps typer from filling the lines
-    from cnncalc.cli.progress import describe, watcher
-    from cnncalc.training import train as api
-    from cnncalc.training.plan import plan_run
+    try:
+        from cnncalc.cli.progress import describe, watcher
+        from cnncalc.training import train as api
+        from cnncalc.training.plan import plan_run
+    except ModuleNotFoundError as error:
+        raise torch_is_missing(error, "train") from None
 
     chosen = {
         "data.name": data,
