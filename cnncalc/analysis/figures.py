@@ -69,6 +69,7 @@ class Figure:
         always_explained: bool = False,
         in_bytes: bool = False,
         needs_layer: bool = True,
+        of_weights: bool = False,
     ) -> None:
         self.title = title
         self.of = of
@@ -79,6 +80,8 @@ class Figure:
         self.in_bytes = in_bytes
         self.needs_layer = needs_layer
         """Whether it is unknown of an operation that has no layer."""
+        self.of_weights = of_weights
+        """Whether a learnable weight that was left out would add to it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -105,6 +108,7 @@ class Figures:
         formula="# parameters",
         convention="learnable numbers; frozen ones and buffers (running statistics) apart",
         always_explained=True,
+        of_weights=True,
     )
     frozen_parameters = Figure("frozen", lambda counted: counted.owned if counted.frozen else ZERO)
     buffers = Figure(
@@ -126,7 +130,10 @@ class Figures:
         " join, 2 for normalisation, the window's size for pooling",
     )
     weight_bytes = Figure(
-        "weight bytes", lambda counted: counted.owned.value * counted.number_bytes, in_bytes=True
+        "weight bytes",
+        lambda counted: counted.owned.value * counted.number_bytes,
+        in_bytes=True,
+        of_weights=True,
     )
     activation_bytes = Figure(
         "activation bytes",

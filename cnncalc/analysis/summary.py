@@ -131,7 +131,10 @@ class Summary:
             at_least=frozenset(
                 name
                 for name, figure in FIGURES.items()
-                if (unknown and figure.needs_layer) or self.left_out.concerns(name)
+                if (unknown and figure.needs_layer)
+                or (self.left_out.parameters and figure.of_weights)
+                or self.left_out.outputs
+                or self.left_out.branches
             ),
         )
 

@@ -64,7 +64,7 @@ def read_source(
         raise UsageError(f"{shorten(source)} is nothing to import; {_instead(source)}")
     arguments = parse_call(call or "")
     try:
-        with redirect_stdout(sys.stderr), _from_here():
+        with redirect_stdout(sys.stderr), _beside(module):
             return _read_module(source, module, name, arguments, input_shape)
     except ModuleNotFoundError as error:
         raise torch_is_missing(error, "import") from None
@@ -79,9 +79,9 @@ def _instead(source: str) -> str:
 
 
 @contextmanager
-def _from_here() -> Iterator[None]:
-    """Lets modules be imported from the current folder too."""
-    folder = os.getcwd()  # noqa: PTH109
+def _beside(module: str) -> Iterator[None]:
+    """Lets modules be imported from the current folder too, or from that of a file."""
+    folder = str(Path(module).resolve().parent) if module.endswith(".py") else str(Path.cwd())
     sys.path.insert(0, folder)
     try:
         yield
@@ -192,15 +192,15 @@ def _run(source: str, module: str) -> ModuleType:
 
 
 def _run_file(source: str, file: str) -> ModuleType:
-    """The module that a file is, which sees the files beside it, as `python file.py` does."""
+    """The module that a file is, by a name that hides no other: `types.py` may be a user's."""
     path = Path(file).resolve()
     if not path.is_file():
         raise UsageError(f"{source}: there is no file {file}")
-    spec = spec_from_file_location(path.stem, path)
+    name = f"file_{path.stem}"
+    spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
-    sys.path.insert(0, str(path.parent))
-    module = sys.modules[path.stem] = module_from_spec(spec)
+    module = sys.modules[name] = module_from_spec(spec)  # where its dataclasses look for it
     spec.loader.exec_module(module)
     return module
 

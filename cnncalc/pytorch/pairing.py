@@ -75,6 +75,7 @@ class Pairing:
             there = theirs in self.theirs and self.own.get(ours) == self.theirs[theirs]
             if there and ours not in self.found:
                 self.found[ours] = theirs
+        given = {*self.found, *self.twins}
         self._add((name, name) for name in self.own)
         self._add(self._by_path().items())
         while self._add(self._siblings().items()) or self._add(self._singles().items()):
@@ -83,7 +84,7 @@ class Pairing:
         for twin, first in self.twins.items():
             if first in self.found:
                 self.found.setdefault(twin, self.found[first])
-        self._drop_mixed({*chosen, *known, *self.twins})
+        self._drop_mixed(given)
 
     def unused(self) -> list[str]:
         """Tensors of theirs that are paired under no name."""

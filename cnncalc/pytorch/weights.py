@@ -101,6 +101,12 @@ def load_weights(
     return loaded
 
 
+def tensor_of(state_dict: Mapping[str, Tensor], name: str) -> Tensor:
+    """The tensor that `Loaded.matched` calls so: with `^T` behind its name, its transpose."""
+    kept = name.removesuffix(TURNED)
+    return state_dict[name] if name in state_dict else state_dict[kept].t()
+
+
 def remember_names(model: fx.GraphModule, names: Mapping[str, str]) -> None:
     """Puts what the spec of an import knows where `load_weights` finds it."""
     if names:

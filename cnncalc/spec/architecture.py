@@ -73,11 +73,6 @@ class LeftOut(BaseModel):
     def __bool__(self) -> bool:
         return bool(self.parameters or self.outputs or self.branches)
 
-    def concerns(self, figure: str) -> bool:
-        """Whether the total of a figure is more than what the file holds."""
-        layers = bool(self.outputs or self.branches)
-        return layers or (bool(self.parameters) and figure in ("parameters", "weight_bytes"))
-
     def lines(self) -> list[str]:
         """What is left out, in words."""
         lines = []

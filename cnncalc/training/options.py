@@ -40,7 +40,7 @@ class RunOptions:
         default=None,
         metadata=_shown(
             "--init",
-            "Begin with the weights of a run or of a .pt file.",
+            "Begin with the weights of a run, a .pt or a .safetensors.",
             metavar="CHECKPOINT",
             of_beginning=True,
         ),

@@ -278,7 +278,9 @@ def {long}():
 """,
         encoding="utf-8",
     )
-    file = str(folder / "nets" / "mine.py")
+    file = str(folder / "nets" / "types.py")  # which hides no module of Python's
+    (folder / "nets" / "mine.py").rename(file)
+    paths, types = [*sys.path], sys.modules["types"]
     network = import_network(f"{file}:Twice", input_shape=(2, 20))
     assert network.notes == ()
     assert cnncalc.analyze(network.spec).totals.parameters == 21
@@ -286,6 +288,7 @@ def {long}():
     assert cnncalc.load(yaml.safe_load(network.text)).name == long
     (folder / "long.yaml").write_text(network.text, encoding="utf-8")
     assert cnncalc.analyze(folder / "long.yaml").totals.parameters == 21
+    assert (sys.path, sys.modules["types"]) == (paths, types)
 
 
 @pytest.mark.parametrize(

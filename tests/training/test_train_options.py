@@ -100,6 +100,19 @@ def test_a_state_dict_of_other_names_is_read_too(tmp_path: Path) -> None:
     assert same(weights(run.folder), model.state_dict())
 
 
+def test_a_matrix_that_an_import_turns_is_turned_here_too(tmp_path: Path) -> None:
+    """Its name in the imported spec ends in ^T."""
+    layers = [{"name": "head", "linear": {"out_features": 10, "bias": False}}]
+    spec = network([1, 8, 8], "flatten", *layers, imported={"weights": {"head.weight": "w^T"}})
+    w = torch.rand(64, 10)
+    torch.save({"w": w}, tmp_path / "other.pt")
+    settings = {**STILL, "batch_size": 300}
+    run = api.train(
+        spec, output=tmp_path / "run", settings=settings, device="cpu", init=tmp_path / "other.pt"
+    )
+    assert same({"head.weight": w.t()}, weights(run.folder))
+
+
 @pytest.fixture
 def other_head(tmp_path: Path) -> Path:
     """Weights of a network with three classes."""

@@ -24,16 +24,14 @@ def with_shapes(model: onnx.ModelProto, file: str) -> onnx.ModelProto:
     Raises:
         UsageError: its shapes contradict each other.
     """
-    given = type(model)()
-    given.CopyFrom(model)
     inferred = _inferred(model, file)
+    changed: dict[int, onnx.NodeProto] = {}
     for _ in range(_pools_in_a_row(model)):
-        if not _shorten(model, inferred):
+        if not _shorten(model, inferred, changed):
             break
         inferred = _inferred(model, file)
-    # Its nodes as they were; the shapes as they are.
-    del inferred.graph.node[:]
-    inferred.graph.node.extend(given.graph.node)
+    for place, node in changed.items():
+        inferred.graph.node[place].CopyFrom(node)
     return inferred
 
 
@@ -50,16 +48,18 @@ def _pools_in_a_row(model: onnx.ModelProto) -> int:
     return sum(node.op_type in POOLS for node in model.graph.node)
 
 
-def _shorten(model: onnx.ModelProto, inferred: onnx.ModelProto) -> bool:
-    """Gives the first pools that onnx finds too large pads by which it finds their size; whether
-    there were any.
+def _shorten(
+    model: onnx.ModelProto, inferred: onnx.ModelProto, changed: dict[int, onnx.NodeProto]
+) -> bool:
+    """Gives pools that onnx finds too large pads by which it finds their size; whether there were
+    any. What they were goes into `changed`, by their places.
     """
+    before_this = len(changed)
     shapes = {
         each.name: [size.dim_value for size in each.type.tensor_type.shape.dim]
         for each in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input)
     }
-    changed = False
-    for node in model.graph.node:
+    for place, node in enumerate(model.graph.node):
         if node.op_type not in POOLS or node.domain:
             continue
         values = {each.name: each for each in node.attribute}
@@ -68,6 +68,8 @@ def _shorten(model: onnx.ModelProto, inferred: onnx.ModelProto) -> bool:
             continue
         pads = _pads_for(values, before[2:], found[2:])
         if pads is not None:
+            changed[place] = type(node)()
+            changed[place].CopyFrom(node)
             values["ceil_mode"].i = 0
             kept = [each for each in node.attribute if each.name != "pads"]
             del node.attribute[:]
@@ -75,12 +77,11 @@ def _shorten(model: onnx.ModelProto, inferred: onnx.ModelProto) -> bool:
             added = node.attribute.add()
             added.name, added.type = "pads", added.INTS
             added.ints.extend(pads)
-            changed = True
-    if changed:
+    if len(changed) > before_this:
         del model.graph.value_info[:]
         for output in model.graph.output:
             output.type.tensor_type.ClearField("shape")
-    return changed
+    return len(changed) > before_this
 
 
 def _rounds_up(values: dict[str, onnx.AttributeProto]) -> bool:

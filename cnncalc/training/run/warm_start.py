@@ -10,7 +10,7 @@ import torch
 
 from cnncalc.errors import UsageError
 from cnncalc.pytorch.compiler import compile_graph
-from cnncalc.pytorch.weights import left_over, load_weights, read_state
+from cnncalc.pytorch.weights import left_over, load_weights, read_state, tensor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def warm_start(path: str | os.PathLike[str], graph: Graph, *, partial: bool = Fa
         may_start = loaded.matched and not loaded.exchangeable
         way_out = "; --init-partial starts those of the model anew" if may_start else ""
         raise UsageError(f"{source}: {text}{way_out}")
-    tensors = {ours: state[theirs] for ours, theirs in loaded.matched.items()}
+    tensors = {ours: tensor_of(state, theirs) for ours, theirs in loaded.matched.items()}
     return WarmStart(source, tensors, loaded.missing)
 
 
